@@ -14,10 +14,10 @@ from pathlib import Path
 from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTCollection, TTFont
 
+from gpuspec.views.faces import BOLD, CHINESE
+
 PACKAGE = Path(__file__).resolve().parents[1] / "gpuspec"
 CATALOGUE = PACKAGE / "views/locale/zh/LC_MESSAGES/gpuspec.po"
-TARGET = PACKAGE / "views/faces/NotoSansCJKsc-Bold.otf"
-FACE = "Noto Sans CJK SC"
 COMMON, MARKS = range(0xB0, 0xD8), range(0xA1, 0xAA)
 """First bytes of GB 2312: its common characters, and its marks."""
 
@@ -44,13 +44,13 @@ def cut(face: TTFont) -> None:
 def main() -> None:
     """Write the face."""
     faces = TTCollection(sys.argv[1], lazy=True).fonts
-    face = next(f for f in faces if f["name"].getDebugName(1).startswith(FACE))
+    face = next(f for f in faces if f["name"].getDebugName(1).startswith(CHINESE))
     cut(face)
     face["head"].modified = face["head"].created  # the same bytes every time
     face.recalcTimestamp = False
-    TARGET.parent.mkdir(exist_ok=True)
-    face.save(TARGET)
-    print(f"{TARGET.relative_to(PACKAGE.parent)}: {TARGET.stat().st_size / 1e6:.1f} MB")
+    BOLD.parent.mkdir(exist_ok=True)
+    face.save(BOLD)
+    print(f"{BOLD.relative_to(PACKAGE.parent)}: {BOLD.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

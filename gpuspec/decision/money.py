@@ -1,5 +1,7 @@
 """The offers that a scenario may take, and what a GPU costs through each of them."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 
@@ -45,12 +47,11 @@ def market(scenario: Scenario, every: pd.DataFrame) -> pd.DataFrame:
     no limit), ``housed`` (they stand in rooms of one's own) and ``label``. Whole nodes are bought
     and reserved; GPUs are rented one by one by the hour.
     """
-    count: dict[str, float] = {}
+    count = Counter[str]()
     for part in scenario.owned:
-        count[part.gpu] = count.get(part.gpu, 0.0) + part.count
-    held, place = every[every["mode"] == "owned"], {name: i for i, name in enumerate(count)}
-    held = held.sort_values("gpu", key=lambda names: names.map(place))
-    held = held.assign(available=held["gpu"].map(count))
+        count[part.gpu] += part.count
+    held = every[every["mode"] == "owned"].set_index("gpu", drop=False).loc[list(count)]
+    held = held.assign(available=held["gpu"].map(count).astype(float))
     allow = scenario.allow
     wanted = every[every["mode"].isin(allow.modes) & every["gpu"].isin(allow.gpus)]
     wanted = wanted.assign(available=np.inf)

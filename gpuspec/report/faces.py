@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gpuspec.views.faces import BOLD, CHINESE
+
 FAMILY = "gpuspec"
 """What the page calls them."""
 _LATIN = {"Regular": (400, "normal"), "Semibold": (600, "normal"), "It": (400, "italic")}
-_BOLD = Path(__file__).resolve().parents[1] / "views" / "faces" / "NotoSansCJKsc-Bold.otf"
-_CHINESE = "Noto Sans CJK SC"
 _HAN = re.compile("[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
 
 
@@ -37,10 +37,10 @@ def _chinese(text: str) -> Iterator[str]:
     from fontTools.ttLib import TTCollection, TTFont
 
     faces = TTCollection(noto_cjk_sans_otc.FONT_PATH, lazy=True).fonts
-    regular = next(f for f in faces if f["name"].getDebugName(1).startswith(_CHINESE))
+    regular = next(f for f in faces if f["name"].getDebugName(1).startswith(CHINESE))
     regular.recalcTimestamp = False
     yield _rule(_cut(regular, text), 400, "normal", "U+3000-303F, U+3400-9FFF, U+FF00-FFEF")
-    bold = _cut(TTFont(_BOLD, recalcTimestamp=False), text)
+    bold = _cut(TTFont(BOLD, recalcTimestamp=False), text)
     yield _rule(bold, 600, "normal", "U+3000-303F, U+3400-9FFF, U+FF00-FFEF")
 
 

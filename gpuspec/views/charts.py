@@ -18,10 +18,12 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FuncFormatter, LogFormatter
 from numpy.typing import ArrayLike
 
+from gpuspec.base.aligned import columns_of
 from gpuspec.base.errors import InputError
 from gpuspec.base.files import check_writable, path_of, write_atomically
+from gpuspec.views.faces import BOLD, CHINESE
 from gpuspec.views.language import say, spoken
-from gpuspec.views.punctuation import columns_of, wrapped
+from gpuspec.views.punctuation import wrapped
 from gpuspec.views.words import told
 
 # Okabe and Ito's palette: distinct to colour-blind readers; hatches and markers repeat the
@@ -61,18 +63,17 @@ def _register() -> None:
     for face in ("Regular", "It", "Semibold", "Bold"):
         fontManager.addfont(sans / f"SourceSansPro-{face}.otf")
     fontManager.addfont(noto_cjk_sans_otc.FONT_PATH)
-    fontManager.addfont(_BOLD)
-    known = [f for f in fontManager.ttflist if f.name == _CHINESE and f.weight != BOLD_WEIGHT]
+    fontManager.addfont(BOLD)
+    known = [f for f in fontManager.ttflist if f.name == CHINESE and f.weight != BOLD_WEIGHT]
     fontManager.ttflist += [
         replace(face, name=_RARE, weight=weight) for face in known for weight in (400, BOLD_WEIGHT)
     ]
 
 
-_CHINESE, _RARE = "Noto Sans CJK SC", "Noto Sans CJK SC Regular"
-"""The Chinese faces; the latter for characters that the bold one lacks."""
-_BOLD, BOLD_WEIGHT = Path(__file__).with_name("faces") / "NotoSansCJKsc-Bold.otf", 700
+_RARE, BOLD_WEIGHT = f"{CHINESE} Regular", 700
+"""The Chinese face for characters that the bold one lacks, and the weight of the latter."""
 FACES: Any = {
-    "font.family": ["Source Sans Pro", _CHINESE, _RARE, "sans-serif"],
+    "font.family": ["Source Sans Pro", CHINESE, _RARE, "sans-serif"],
     "mathtext.default": "regular",
 }
 """Settings with which every picture is drawn."""
@@ -183,7 +184,7 @@ def _families(text: str) -> list[str]:
     """
     families: list[str] = FACES["font.family"]
     chinese = columns_of(text) > len(text)
-    return sorted(families, key=lambda name: _CHINESE not in name) if chinese else families
+    return sorted(families, key=lambda name: CHINESE not in name) if chinese else families
 
 
 def settled(figure: Figure) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gpuspec.base.days import run_date
 from gpuspec.views.display import note
-from gpuspec.views.language import say
+from gpuspec.views.language import Words, say
 from gpuspec.views.markdown import Markdown
 from gpuspec.views.words import listed, told
 
@@ -45,14 +45,14 @@ def answer(text: str, title: str = "", answered: bool = True) -> None:
 def next_page(rests: Iterable[str], steps: Iterable[Step], *more: Markdown) -> None:
     """Show what an answer rests on, the next steps, and what else ends page 1."""
     said = told(" ".join(filter(None, rests)))
-    found = [headed(say("What it rests on"), said), stepped(steps), *more]
+    found = [headed("What it rests on", said), stepped(steps), *more]
     note(Markdown("\n\n").join(found), part="next")
 
 
-def headed(head: str, text: str) -> Markdown:
-    """Return a paragraph under a word in bold."""
+def headed(head: str, text: str, put: Words = say) -> Markdown:
+    """Return a paragraph under a word in bold, which `put` puts into the language."""
     form = Markdown("**{head}**{colon}{text}")
-    return form.format(head=head, colon=say(": "), text=text)
+    return form.format(head=put(head), colon=put(": "), text=text)
 
 
 def stepped(steps: Iterable[Step]) -> Markdown:

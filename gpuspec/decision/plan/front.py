@@ -67,9 +67,9 @@ def opening(decision: Decision, language: str | None = None) -> Markdown:
 def asked(decision: Decision, language: str | None = None) -> Markdown:
     """Return what was asked, in sentences."""
     voice = voice_of(decision, language)
-    told = headed(voice.say("You asked"), voice.joined(asked_sentences(decision.scenario, voice)))
+    told = headed("You asked", voice.joined(asked_sentences(decision.scenario, voice)), voice.say)
     limits = limits_sentence(decision, voice) if decision.feasible else ""
-    return Markdown("\n\n").join([told, *([headed(voice.say("Limits"), limits)] if limits else [])])
+    return Markdown("\n\n").join([told, *([headed("Limits", limits, voice.say)] if limits else [])])
 
 
 def terms_table(decision: Decision, language: str | None = None) -> pd.DataFrame:
@@ -153,8 +153,7 @@ def assumptions(decision: Decision, language: str | None = None) -> Markdown:
         text = "what is bought is worth {share} of its price after {months}"
         month, share = float(own["term_months"].max()), float(own["residual_share"].max())
         said.append(voice.say(text, share=percent(share), months=voice.months(month)))
-    head = headed(
-        voice.say("Assumed by whoever signs"), voice.say("; ").join(said) + voice.say(".")
-    )
+    assumed = voice.say("; ").join(said) + voice.say(".")
+    head = headed("Assumed by whoever signs", assumed, voice.say)
     line = voice.say("Name and date: {line}", line=LINE)
     return Markdown("\n\n").join([head, line])

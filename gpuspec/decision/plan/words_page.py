@@ -48,6 +48,7 @@ from gpuspec.decision.plan.words_outside import api_first, api_sentence, owned_s
 from gpuspec.decision.plan.words_place import place_sentences
 from gpuspec.decision.plans import ENOUGH, Plan
 from gpuspec.topics.cost.prices import open_rows
+from gpuspec.views.front import headed
 from gpuspec.views.markdown import Markdown, marked
 
 NOTHING = "Nothing that is allowed does all of this within the limits."
@@ -121,7 +122,7 @@ def answer_page(decision: Decision, language: str | None = None) -> Markdown:
     it is; where nothing keeps all limits, what must give.
     """
     voice = voice_of(decision, language)
-    asked = _headed(voice, "You asked", voice.joined(asked_sentences(decision.scenario, voice)))
+    asked = headed("You asked", voice.joined(asked_sentences(decision.scenario, voice)), voice.say)
     told = _answer(decision, voice) if decision.feasible else _infeasible(decision, voice)
     return Markdown("\n\n").join([asked, *told])
 
@@ -135,14 +136,14 @@ def full_page(decision: Decision, language: str | None = None) -> Markdown:
         return Markdown("\n\n").join(list(_infeasible(decision, voice))[1:])
     plan, limits = plan_words(decision.best, voice), limits_sentence(decision, voice)
     told = [text for text in _answer(decision, voice) if not text.startswith(f"**{marked(plan)}")]
-    limits_text = _headed(voice, "Limits", limits)
+    limits_text = headed("Limits", limits, voice.say)
     return Markdown("\n\n").join(text for text in told if text != limits_text)
 
 
 def nothing_page(decision: Decision, language: str | None = None) -> Markdown:
     """Return what was asked and that nothing keeps all limits, without what must give: at once."""
     voice = voice_of(decision, language)
-    asked = _headed(voice, "You asked", voice.joined(asked_sentences(decision.scenario, voice)))
+    asked = headed("You asked", voice.joined(asked_sentences(decision.scenario, voice)), voice.say)
     return Markdown("\n\n").join([asked, Markdown("**{}**").format(voice.say(NOTHING))])
 
 
@@ -154,12 +155,6 @@ def rest_page(
     """
     voice = voice_of(decision, language)
     return Markdown("\n\n").join(_rest(decision, evens, voice))
-
-
-def _headed(voice: Voice, head: str, text: str) -> Markdown:
-    """Return a paragraph under a word in bold."""
-    form = Markdown("**{head}**{colon}{text}")
-    return form.format(head=voice.say(head), colon=voice.say(": "), text=text)
 
 
 def decision_finding(decision: Decision, language: str | None = None) -> str:
@@ -178,46 +173,46 @@ def _answer(decision: Decision, voice: Voice) -> Iterator[Markdown]:
     yield Markdown("**{}** {}").format(plan_words(best, voice), beside)
     taken = decision.offers.iloc[best.offers_used]
     if where := voice.joined(place_sentences(decision.scenario, taken, voice)):
-        yield _headed(voice, "Where", where)
+        yield headed("Where", where, voice.say)
     if enough := enough_sentence(best, voice):
-        yield _headed(voice, "Enough", enough)
-    yield _headed(voice, "Cost", cost_sentence(best, voice))
+        yield headed("Enough", enough, voice.say)
+    yield headed("Cost", cost_sentence(best, voice), voice.say)
     if outside := api_sentence(decision, voice):
-        yield _headed(voice, "By API", outside)
+        yield headed("By API", outside, voice.say)
     if owned := owned_sentence(decision, voice):
-        yield _headed(voice, "Doing nothing", owned)
+        yield headed("Doing nothing", owned, voice.say)
     if limits := limits_sentence(decision, voice):
-        yield _headed(voice, "Limits", limits)
-    yield _headed(voice, "How sure", sure_sentence(decision, voice))
+        yield headed("Limits", limits, voice.say)
+    yield headed("How sure", sure_sentence(decision, voice), voice.say)
 
 
 def _rest(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Iterator[Markdown]:
     say, plan = voice.say, decision.best if decision.feasible else None
     if plan and decision.runner_up is not None:
-        yield _headed(voice, "Runner-up", runner_up_sentence(decision, voice))
+        yield headed("Runner-up", runner_up_sentence(decision, voice), voice.say)
         if why := reasons(decision, voice.language):
-            yield _headed(voice, "Why", voice.joined(why))
+            yield headed("Why", voice.joined(why), voice.say)
         if evens is not None:
             flips = say("; ").join(changes(decision, evens, voice.language)) + say(".")
-            yield _headed(voice, "The runner-up wins with", flips)
+            yield headed("The runner-up wins with", flips, voice.say)
     if impossible := impossible_sentence(decision, voice):
-        yield _headed(voice, "Not possible", impossible)
+        yield headed("Not possible", impossible, voice.say)
     if plan:
-        yield _headed(voice, "Ground", ground_warning(decision, voice))
+        yield headed("Ground", ground_warning(decision, voice), voice.say)
         if known := measured_sentence(decision, voice):
-            yield _headed(voice, "Measured by you", known)
+            yield headed("Measured by you", known, voice.say)
         if checks := quality_sentence(decision, voice):
-            yield _headed(voice, "Check first", checks)
+            yield headed("Check first", checks, voice.say)
     defaults = assumed_sentences(decision.scenario, voice)
     defaults += default_sentences(decision.scenario, voice, plan)
-    yield _headed(voice, "Taken, as nothing was named", voice.joined(defaults))
+    yield headed("Taken, as nothing was named", voice.joined(defaults), voice.say)
     notes = [currency_sentence(voice), unpriced_sentence(decision, voice)]
     notes += [open_sentence(decision, voice)]
     notes += [unused_sentence(decision, voice), unread_sentence(decision, voice)]
     doubts = decision.scenario.doubts
     notes += [apart_sentence(decision, voice), doubts and voice.say(doubts)]
     if told := voice.joined(notes):
-        yield _headed(voice, "Notes", told)
+        yield headed("Notes", told, voice.say)
 
 
 # --- what is signed, and whether it is enough -----------------------------------------------------

@@ -89,8 +89,8 @@ def carry(frame: pd.DataFrame, day: date, shares: tuple[float, float]) -> pd.Dat
         Move of a 1-year and of a 3-year contract over that of rents on demand.
     """
     ages = age_days(frame["as_of"], day)
-    frame["age_days"] = np.where(frame["quoted"].astype(bool) & (frame["as_of"] == ""), 0.0, ages)
-    frame["stale"] = is_stale(frame["mode"], frame["age_days"])
+    ages = np.where(frame["quoted"].astype(bool) & (frame["as_of"] == ""), 0.0, ages)
+    frame = frame.assign(age_days=ages, stale=is_stale(frame["mode"], ages))
     rows = [_carried(row, day, shares) for row in frame.to_dict("records")]
     factor, width = np.array([(one, spread) for one, _, spread in rows], float).reshape(-1, 2).T
     price = {band: frame[band].to_numpy(float) for band in BANDS}

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
-from gpuspec.base.units import Floats
+from gpuspec.base.units import NODE_GPUS, Floats
 from gpuspec.catalog import load_table
 from gpuspec.catalog.regions import places_of, usual
 from gpuspec.topics.cost.prices.ask import Priced
@@ -24,9 +24,15 @@ STATED = ["minimum", "lead_months", "after_term"]
 COLUMNS = ["gpu", "mode", "provider", "tier", "region", "gpus_per_node", *BANDS]
 COLUMNS += ["as_of", "confidence", "derived", "quoted", "source", "notes", "step", *STATED]
 NOBODY = "nobody"
-UNSOLD = {"mode": "own", "provider": NOBODY, "tier": "all-in", "region": "", "gpus_per_node": 8}
+UNSOLD = {
+    "mode": "own",
+    "provider": NOBODY,
+    "tier": "all-in",
+    "region": "",
+    "gpus_per_node": NODE_GPUS,
+}
 UNSOLD |= {**dict.fromkeys(BANDS, 1e-9), "as_of": "", "confidence": "own", "derived": False}
-UNSOLD |= {"quoted": True, "source": "", "notes": "", "step": 8.0}
+UNSOLD |= {"quoted": True, "source": "", "notes": "", "step": float(NODE_GPUS)}
 RENAMED = {"gpu_id": "gpu", "gpus": "gpus_per_node", "sources": "source"}
 
 
