@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gpuspec.base.comments import with_comments
@@ -78,4 +78,5 @@ def test_no_comment_changes_what_a_text_says(new: dict, old: dict, said: list) -
     except yaml.YAMLError:
         return  # a comment in the middle of a value: such a file is refused before
     text = yaml.safe_dump(new, sort_keys=False, allow_unicode=True, width=100)
+    assume(yaml.safe_load(text) == new)  # PyYAML writes a lone U+0085 as spaces; no name holds one
     assert yaml.safe_load(with_comments(text, source)) == new
