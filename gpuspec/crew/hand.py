@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -9,13 +10,15 @@ from multiprocessing.connection import Connection
 from pkgutil import resolve_name
 from typing import Any
 
+from gpuspec.base.damage import commanded
 from gpuspec.base.spread import FORKS
 from gpuspec.base.units import MIB
-from gpuspec.crew.forked import Forked, Zygote
+from gpuspec.crew.forked import PLACE, Forked, Zygote
 from gpuspec.crew.zygote import Call
 
 MOST_GROWN_BYTES = 256 * MIB
 """What a fork may keep of its jobs in memory before another takes its place."""
+MOST_WORKERS = 256
 TRIES = 2
 """How often a job is begun whose process is ended from outside."""
 
@@ -31,7 +34,7 @@ class Job:
     memory_bytes: int = 0
     """0: what the worker may take."""
     warm: tuple[str, ...] = ()
-    """Modules to load before."""
+    """What to load before, as a zygote takes it."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,14 @@ def zygote_of(warm: tuple[str, ...]) -> Zygote:
         if warm not in _ZYGOTES:
             _ZYGOTES[warm] = Zygote(*warm)
         return _ZYGOTES[warm]
+
+
+def begin(*warm: str) -> None:
+    """Let a zygote load for the kernels of a command, while that loads what it needs itself."""
+    if commanded() and sys.platform == "linux" and PLACE not in os.environ:
+        with _ONE_AT_A_TIME:
+            zygote = _ZYGOTES[warm] = Zygote(*warm, quiet=True)
+        os.environ[PLACE] = zygote.place
 
 
 def end_zygote(warm: tuple[str, ...], which: Zygote | None = None) -> None:
