@@ -18,7 +18,6 @@ from gpuspec.cli.common import (
 )
 from gpuspec.cli.names import completes
 from gpuspec.cli.options import json_option, pairs, param_option, quiet_option, workers_option
-from gpuspec.crew.hand import begin
 from gpuspec.views.columns import headings
 from gpuspec.views.language import say
 
@@ -52,14 +51,13 @@ def report(
     \b
     gpuspec report memory -p gpu=H200 -p context=32768 -o memory.pdf
     """
+    from gpuspec.report import built
+
     if listing:
         _list_notebooks(as_json)
         return
     if name is None:
         raise click.UsageError("name a notebook; `gpuspec reports` lists them")
-    begin(f"gpuspec.crew.kernel:load {name}")
-    from gpuspec.report import built
-
     made = built(
         name,
         pairs(params),

@@ -15,6 +15,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from gpuspec.base.damage import commanded
 from gpuspec.crew.zygote import HANG_UP, HEAD, Call
 
 PLACE = "GPUSPEC_ZYGOTE"
@@ -114,3 +115,9 @@ class Zygote:
         self.process.kill()
         self.process.communicate()
         self.folder.cleanup()
+
+
+def begin(*modules: str) -> None:
+    """Let a zygote load for the kernels of a command, while that loads what it needs itself."""
+    if commanded() and sys.platform == "linux" and PLACE not in os.environ:
+        os.environ[PLACE] = Zygote(*modules, quiet=True).place

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -10,10 +9,9 @@ from multiprocessing.connection import Connection
 from pkgutil import resolve_name
 from typing import Any
 
-from gpuspec.base.damage import commanded
 from gpuspec.base.spread import FORKS
 from gpuspec.base.units import MIB
-from gpuspec.crew.forked import PLACE, Forked, Zygote
+from gpuspec.crew.forked import Forked, Zygote
 from gpuspec.crew.zygote import Call
 
 MOST_GROWN_BYTES = 256 * MIB
@@ -115,14 +113,6 @@ def zygote_of(warm: tuple[str, ...]) -> Zygote:
         if warm not in _ZYGOTES:
             _ZYGOTES[warm] = Zygote(*warm)
         return _ZYGOTES[warm]
-
-
-def begin(*warm: str) -> None:
-    """Let a zygote load for the kernels of a command, while that loads what it needs itself."""
-    if commanded() and sys.platform == "linux" and PLACE not in os.environ:
-        with _ONE_AT_A_TIME:
-            zygote = _ZYGOTES[warm] = Zygote(*warm, quiet=True)
-        os.environ[PLACE] = zygote.place
 
 
 def end_zygote(warm: tuple[str, ...], which: Zygote | None = None) -> None:

@@ -3,11 +3,15 @@
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG, RendererSVG
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from matplotlib.transforms import Bbox
 
 from gpuspec.views import TEXT_IN_PICTURES
@@ -24,11 +28,22 @@ def drawn(fig: Figure, tight: bool) -> str:
     """Return a Matplotlib figure, whose texts are `settled`, as SVG."""
     stream = io.StringIO()
     kept = os.environ.get(TEXT_IN_PICTURES)
-    with mpl.rc_context({**_SVG, **FACES, "svg.fonttype": "none" if kept else "path"}):
+    settings = {**_SVG, **FACES, "svg.fonttype": "none" if kept else "path"}
+    with mpl.rc_context(settings), _faces_found_once():
         box = _laid_out(fig, tight)
         fig.savefig(stream, format="svg", bbox_inches=box, metadata=_NO_METADATA)
     svg = printable(stream.getvalue())
     return svg[svg.index("<svg") :]
+
+
+@contextmanager
+def _faces_found_once() -> Iterator[None]:
+    """Look for each face once while settings stay: else every layout of a text looks again."""
+    fontManager.findfont = cache(fontManager.findfont)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del fontManager.findfont
 
 
 def as_png(fig: Figure, tight: bool) -> bytes:
