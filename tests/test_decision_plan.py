@@ -353,6 +353,15 @@ def test_work_that_nothing_can_be_had_for_is_told_as_undone():
     assert "its work stays undone, counted at" in text
 
 
+def test_of_ways_that_cost_the_same_the_one_that_was_measured_is_told():
+    chat = SERVICE | {"model": "DeepSeek-R1", "isl": 4000, "osl": 1000, "tpot_limit_s": 0.04}
+    asked = {"workloads": [chat | {"concurrency": 4}], "allow": {"gpus": "H200"}}
+    found = decided(content={"name": "one", **asked})
+    splits = found.problem.options[0].table[["split", "ground", "unit_gpus"]]
+    assert "TP 4 PP 2" not in set(splits["split"])  # on 8 GPUs too, but seldom run so
+    assert "Settings like all of these were measured." in page(found)
+
+
 def test_simulations_tenants_and_images_are_told_too():
     content = {
         "name": "more",
