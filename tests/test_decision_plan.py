@@ -342,6 +342,24 @@ def test_a_service_runs_on_spot_only_where_it_may_stop():
     assert "on spot for the runs of chat" in answer_page(stops).text
 
 
+def test_what_a_job_on_spot_rests_on_is_told_and_drawn():
+    big = ONCE | {"tokens": 2e11, "deadline_days": 60, "model": "Llama-3.1-70B"}
+    spot = {"allow.modes": "spot", "allow.gpus": "H100"}
+    found = decided(spot, {"name": "one", "workloads": [big]})
+    run = found.best.runs.iloc[0]
+    way = found.problem.options[0].table.iloc[int(run["way"])]
+    assert run["gpus"] > 8
+    assert 0.8 < run["useful"] < 0.99
+    assert run["days"] == pytest.approx(way["days"] / run["useful"])  # stops take time as well
+    servers = int(np.ceil(run["gpus"] / 8))
+    assert f"whether {servers} servers joined by a fast network can be had together" in page(found)
+    useful = found.problem.draws.spot_useful(3.6e-4, run["gpus"])
+    assert useful.min() < 0.95 < 0.98 < useful.max()
+    few = decided(spot, {"name": "one", "workloads": [ONCE | {"tokens": 1e7}]})
+    assert few.best.runs.iloc[0]["venue"] == "spot"
+    assert "may be withdrawn" not in page(few)  # an hour on one GPU
+
+
 def test_work_that_nothing_can_be_had_for_is_told_as_undone():
     late = {"allow": {"gpus": "H100", "modes": "own"}, "workloads": [SERVICE], "limits": {}}
     found = decided(late | {"horizon_months": 4, "budget": {}})

@@ -46,6 +46,7 @@ from gpuspec.decision.plan.words_asked import asked_sentences, default_sentences
 from gpuspec.decision.plan.words_line import assumed_sentences
 from gpuspec.decision.plan.words_outside import api_first, api_sentence, owned_sentence
 from gpuspec.decision.plan.words_place import place_sentences
+from gpuspec.decision.plan.words_spot import spot_sentences
 from gpuspec.decision.plans import ENOUGH, Plan
 from gpuspec.topics.cost.prices import open_rows
 from gpuspec.views.front import headed
@@ -201,8 +202,9 @@ def _rest(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Itera
         yield headed("Ground", ground_warning(decision, voice), voice.say)
         if known := measured_sentence(decision, voice):
             yield headed("Measured by you", known, voice.say)
-        if checks := quality_sentence(decision, voice):
-            yield headed("Check first", checks, voice.say)
+        checks = [spot_sentences(plan, voice), quality_sentence(decision, voice)]
+        if told := voice.joined(checks):
+            yield headed("Check first", told, voice.say)
     defaults = assumed_sentences(decision.scenario, voice)
     defaults += default_sentences(decision.scenario, voice, plan)
     yield headed("Taken, as nothing was named", voice.joined(defaults), voice.say)
