@@ -371,6 +371,15 @@ def test_work_that_nothing_can_be_had_for_is_told_as_undone():
     assert "its work stays undone, counted at" in text
 
 
+def test_a_recommendation_far_from_what_was_measured_says_so_in_its_headline(once):
+    big = ONCE | {"model": "Llama-3.1-405B", "tokens": 1e10, "deadline_days": 60}
+    found = decided({"limits.gpus": 96}, {"name": "one", "workloads": [big]})
+    assert "host memory" in found.best.runs.iloc[0]["split"]
+    warned = "Nothing like the settings of tuning was measured: try them before you sign."
+    assert warned in answer_page(found).text.split("\n\n")[1]
+    assert warned not in page(once)
+
+
 def test_of_ways_that_cost_the_same_the_one_that_was_measured_is_told():
     chat = SERVICE | {"model": "DeepSeek-R1", "isl": 4000, "osl": 1000, "tpot_limit_s": 0.04}
     asked = {"workloads": [chat | {"concurrency": 4}], "allow": {"gpus": "H200"}}
