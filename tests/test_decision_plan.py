@@ -20,6 +20,7 @@ from gpuspec.constants.training import training_ratio_interval
 from gpuspec.decision.decide import ONE, TIE, Decision, decide
 from gpuspec.decision.errors import Z80, own_spreads, stream, two_sided
 from gpuspec.decision.plan import (
+    front,
     limits,
     panel,
     words,
@@ -34,6 +35,8 @@ from gpuspec.decision.plan.sensitivity import LOAD_ROWS, Gap, tornado
 from gpuspec.decision.plan.words_page import answer_page, rest_page
 from gpuspec.decision.plans import Policy
 from gpuspec.decision.scenario import asked_scenario, owned_list, scenario
+from gpuspec.decision.settings import settings_table
+from gpuspec.decision.upgrade.tables import strategy_table, ways_table
 from gpuspec.decision.worth import worth
 from gpuspec.report.compose import _speaking
 from gpuspec.topics.ways import capacity
@@ -496,11 +499,18 @@ def test_limits_that_must_give_together_are_told_as_such():
     assert decide(scenario(BOTH, changes), quick=True).feasible
 
 
+TABLES = (words_tables.works_table, words_tables.plans_table, front.terms_table, strategy_table)
+TABLES += (worth, settings_table, break_evens, tornado)
+
+
 def test_tables_of_an_empty_answer_keep_their_columns(nothing, both):
-    for table in (words_tables.works_table, words_tables.plans_table):
+    for table in TABLES:
         empty, full = table(nothing), table(both)
-        assert len(empty) == 0
-        assert list(empty.columns) == list(full.columns)
+        assert len(empty) == 0, table
+        assert list(empty.columns) == list(full.columns), table
+        assert empty.index.name == full.index.name, table
+    for table in (words_tables.rejected_table, words_tables.offers_table, ways_table):
+        assert list(table(nothing).columns) == list(table(both).columns), table
     assert list(nothing.table.columns) == list(both.table.columns)
 
 

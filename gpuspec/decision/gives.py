@@ -9,6 +9,7 @@ import numpy as np
 
 from gpuspec.base.lazy import pd
 from gpuspec.decision.decide import Decision, decide, in_parts, problem_of
+from gpuspec.decision.errors import SURE
 from gpuspec.decision.options import Options
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.programme import Model, solve
@@ -86,7 +87,7 @@ def _of_limit(s: Scenario, name: str) -> Change | None:
         return None
     plan = Plan(problem, found.chosen, ())
     used = _used(plan, name)
-    if used <= asked * (1 + 1e-9):
+    if used <= asked * (1 + 1e-9) or plan.undone > 1 - SURE:
         return None
     return Change(name, "", asked, rounded_up(used), plan.expected_usd, plan, "")
 

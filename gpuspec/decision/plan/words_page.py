@@ -387,6 +387,7 @@ def _capital(plan: Plan, voice: Voice) -> str:
     text = "{capital} is paid at once for what is bought."
     if now < plan.upfront_usd:
         text = "{capital} is paid for what is bought, {now} of it at once."
+        text = text if now else "{capital} is paid for what is bought, none of it at once."
     return voice.say(text, **values)
 
 
