@@ -475,6 +475,18 @@ def test_export_rules_stand_on_page_1_where_they_matter(command):
     line = ("plan", "small-team", "--gpus", "H200", "--regions")
     assert "To deliver H200 to China takes a licence" in command(*line, "China").stdout
     assert "licence" not in command(*line, "US").stdout
+    told = command(*line, "China").stdout
+    assert "fall under 3A090.a" in told
+    assert "total processing performance 15,831, 19.4 a mm², memory 4,800 GB/s" in told
+    assert "disagree" not in told
+    old = command(
+        "plan", "small-team", "--gpus", "A100", "--regions", "China", "--date", "2023-05-01"
+    )
+    assert "Rules and parts disagree on A100 in China: the class asks for a licence" in old.stdout
+    record = json.loads(command(*line, "China", "--json").stdout)["recommendation"]["export"]
+    assert [(r["gpu"], r["status"], r["agree"]) for r in record] == [
+        ("h200-sxm-141", "case-by-case", True)
+    ]
     told = command("plan", "small-team", "--gpus", "H200", "--lang", "zh").stdout
     assert "向中国交付 H200 须有美国的出口许可" in told
 
