@@ -12,7 +12,7 @@ from gpuspec.catalog import gpu as device_of
 from gpuspec.catalog.engines import engine_for
 from gpuspec.catalog.models.formats import format_title
 from gpuspec.constants.engine import engine
-from gpuspec.constants.ground import FAR, NAMES, Ground
+from gpuspec.constants.ground import FAR, Ground, called
 from gpuspec.decision.decide import (
     API,
     BOUGHT,
@@ -765,8 +765,8 @@ def engine_sentences(decision: Decision, voice: Voice) -> list[str]:
             text,
             gpu=short_gpu(name),
             works=voice.listed(dict.fromkeys(of)),
-            first=NAMES.get(first, first),
-            engine=NAMES.get(other, other),
+            first=called(first),
+            engine=called(other),
         )
         for (first, other, name), of in found.items()
         if first != other
