@@ -232,6 +232,40 @@ def test_a_budget_that_is_just_too_small_makes_nothing_cheaper():
     assert not after["feasible"] or used(after, "upfront_usd") <= capital
 
 
+# What must give.
+
+GROWING = """
+today: '2026-11-30'
+allow: {gpus: [A100, H100], modes: [reserved-3yr, own, on-demand]}
+budget: {monthly_usd: 3000, capital_usd: 60000}
+workloads:
+  - {kind: inference, name: chat, model: Llama-3.1-8B, concurrency: 400, isl: 1024,
+     tpot_limit_s: 0.03, growth: 0.3}
+"""
+
+
+def test_a_month_that_is_enough_is_named_where_loads_differ_from_draw_to_draw():
+    asked = read(GROWING)
+    row = next(r for r in answer(asked)["what_must_give"] if r["what"] == "monthly")
+    then = answer(laws.eased(asked, row))
+    assert not row["reason"]
+    assert usd(then) == pytest.approx(row["cost_usd"], rel=laws.GIVES)
+    assert used(then, "cash_month_usd") <= row["needed"]
+
+
+LATER_BOUGHT = """
+allow: {gpus: [A100], modes: [own]}
+workloads:
+  - {kind: hpc, name: md, workload: md, gpu_hours: 3000, deadline_days: 20, from_quarter: 5}
+"""
+
+
+def test_a_purchase_of_which_nothing_is_paid_now_says_so():
+    text = page(read(LATER_BOUGHT))
+    assert "none of it at once" in text
+    assert " 0 USD" not in text
+
+
 # Limits that works share.
 
 SHARED = """

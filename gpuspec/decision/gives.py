@@ -9,6 +9,7 @@ import numpy as np
 
 from gpuspec.base.lazy import pd
 from gpuspec.decision.decide import Decision, decide, in_parts, problem_of
+from gpuspec.decision.errors import SURE
 from gpuspec.decision.options import Options
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.programme import Model, solve
@@ -86,7 +87,7 @@ def _of_limit(s: Scenario, name: str) -> Change | None:
         return None
     plan = Plan(problem, found.chosen, ())
     used = _used(plan, name)
-    if used <= asked * (1 + 1e-9):
+    if used <= asked * (1 + 1e-9) or plan.undone > 1 - SURE:
         return None
     return Change(name, "", asked, rounded_up(used), plan.expected_usd, plan, "")
 
@@ -105,6 +106,22 @@ def slower(s: Scenario, times: float) -> Scenario:
     """Return a scenario whose limits on times to tokens are so many times as long."""
     works = tuple(
         w.model_copy(update={n: limit * times for n, limit in _limits(w).items()})
+        for w in s.workloads
+    )
+    return s.model_copy(update={"workloads": works})
+
+
+def due(s: Scenario) -> list[str]:
+    """Return the names of the jobs that must be done by a day."""
+    return [w.name for w in s.workloads if getattr(w, "deadline_days", None)]
+
+
+def later(s: Scenario, times: float) -> Scenario:
+    """Return a scenario whose jobs may take so many times as long."""
+    works = tuple(
+        w.model_copy(update={"deadline_days": days * times})
+        if (days := getattr(w, "deadline_days", None))
+        else w
         for w in s.workloads
     )
     return s.model_copy(update={"workloads": works})

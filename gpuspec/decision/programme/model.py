@@ -412,11 +412,12 @@ class Model:
             self._gpus_atonce()
 
     def _unrented(self) -> None:
-        """Where time or energy counts first, work on GPUs that cannot be rented fits on those that
-        are there, each in `SURE` of the draws; where cost does, what is missing costs more.
+        """Where time, energy or a limit counts first, work on GPUs that cannot be rented fits on
+        those that are there, each in `SURE` of the draws; where cost does, what is missing costs
+        more.
         """
         p = self.problem
-        if p.scenario.objective not in ("time", "energy"):
+        if not self.spared and p.scenario.objective not in ("time", "energy"):
             return
         for (k, q), layers in p.pools.items():
             if p.kinds.hour_offer[k] >= 0 or q not in p.calendar.settled:
@@ -523,10 +524,16 @@ class Model:
             more[q] += (usd - held) / months
             self._bound(short.place, short.every.marginal, short.alone.marginal)
             added += 1
-        limits, late = self.problem.limits, float(more @ p.calendar.months)
-        kept = float(more.max(initial=0.0)) <= MONTHLY_SLACK * limits.monthly
-        kept &= late <= MONTHLY_SLACK * limits.total
+        late = float(more @ p.calendar.months)
+        kept = float(more.max(initial=0.0)) <= MONTHLY_SLACK * self._most("monthly", values)
+        kept &= late <= MONTHLY_SLACK * self._most("total", values)
         return Added(total, added, kept)
+
+    def _most(self, name: str, values: np.ndarray) -> float:
+        """Return a limit on money; of the one made small, what the solver holds it to be."""
+        if name == self.spared:
+            return float(values[self.use]) / THOUSANDTH
+        return float(getattr(self.problem.limits, name))
 
     def _bound(self, place: tuple[int, int], every: np.ndarray, alone: np.ndarray) -> None:
         """Add the bound that (S,) marginal hours make: beyond all GPUs that are there, and beyond
