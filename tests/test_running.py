@@ -214,7 +214,7 @@ def test_services_on_amd_run_with_an_engine_that_runs_there(command) -> None:
     page = command("plan", *line).stdout
     assert "On MI300X vLLM runs service, since TensorRT-LLM does not run there." in page
     asked = ("estimate", "Llama-3.1-70B", "--gpus", "MI300X", "--tp", "2", "--concurrency", "8")
-    assert "does not run on GPUs of AMD; vllm does" in command(*asked).stdout
+    assert "does not run on GPUs of AMD; vllm does" in command(*asked).stderr
     both = command(*asked, "--engine", "vllm", "--run").stdout
     assert "all-reduce of rccl-tests" in both
     assert "nvidia-smi" not in both
