@@ -116,6 +116,22 @@ def slower(s: Scenario, times: float) -> Scenario:
     return s.model_copy(update={"workloads": works})
 
 
+def due(s: Scenario) -> list[str]:
+    """Return the names of the jobs that must be done by a day."""
+    return [w.name for w in s.workloads if getattr(w, "deadline_days", None)]
+
+
+def later(s: Scenario, times: float) -> Scenario:
+    """Return a scenario whose jobs may take so many times as long."""
+    works = tuple(
+        w.model_copy(update={"deadline_days": days * times})
+        if (days := getattr(w, "deadline_days", None))
+        else w
+        for w in s.workloads
+    )
+    return s.model_copy(update={"workloads": works})
+
+
 def _slower(s: Scenario) -> list[Change]:
     """Return the answer where all services may be so many times as slow, if there is one."""
     for times in SLOWER if limited(s) else ():

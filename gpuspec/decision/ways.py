@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from gpuspec.base.units import HOURS_MONTH
+from gpuspec.catalog import gpu
 from gpuspec.decision.scenario import Hpc, Images, Inference, Scenario, Training
 from gpuspec.decision.scenario.questions import image_question, job_question, service_question
 from gpuspec.decision.scenario.records import KINDS
@@ -15,7 +16,7 @@ from gpuspec.topics.hpc.ways import hpc_ways
 from gpuspec.topics.mig.ways import tenants_ways
 from gpuspec.topics.serving.ways import LOADS, images_ways, service_ways
 from gpuspec.topics.training.ways import training_ways
-from gpuspec.topics.ways import Ways
+from gpuspec.topics.ways import Ways, joined_ways
 
 
 def scenario_ways(scenario: Scenario, place: int, gpus: Any = None, loads: int = LOADS) -> Ways:
@@ -73,8 +74,10 @@ def _ways(
 ) -> Ways:
     w: Any = KINDS[kind].model_validate_json(asked)
     if isinstance(w, Inference):
-        asks = service_question(w, list(gpus), list(precisions))
-        return service_ways(asks, loads, w.prefill_apart)
+        vendors = dict.fromkeys(gpu(name).vendor for name in gpus)
+        groups = [[name for name in gpus if gpu(name).vendor == of] for of in vendors]
+        asks = [service_question(w, names, list(precisions)) for names in groups]
+        return joined_ways([service_ways(q, loads, w.prefill_apart) for q in asks])
     if isinstance(w, Training):
         job = job_question(w, list(gpus), 8, "bf16")
         return training_ways(job, precisions, w.runs_per_year or 1.0, most_gpus, fastest=fastest)

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.catalog import gpu as device_of
+from gpuspec.catalog.engines import engine_for
 from gpuspec.catalog.models.formats import format_title
-from gpuspec.constants.ground import FAR, Ground
+from gpuspec.constants.engine import engine
+from gpuspec.constants.ground import FAR, Ground, called
 from gpuspec.decision.decide import (
     API,
     BOUGHT,
@@ -48,6 +51,7 @@ from gpuspec.decision.plan.words_outside import api_first, api_sentence, owned_s
 from gpuspec.decision.plan.words_place import place_sentences
 from gpuspec.decision.plan.words_spot import spot_sentences
 from gpuspec.decision.plans import ENOUGH, Plan
+from gpuspec.decision.scenario import Inference
 from gpuspec.topics.cost.prices import open_rows
 from gpuspec.views.front import headed
 from gpuspec.views.markdown import Markdown, marked
@@ -211,7 +215,7 @@ def _rest(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Itera
     defaults += default_sentences(decision.scenario, voice, plan)
     yield headed("Taken, as nothing was named", voice.joined(defaults), voice.say)
     notes = [currency_sentence(voice), unpriced_sentence(decision, voice)]
-    notes += [open_sentence(decision, voice)]
+    notes += [open_sentence(decision, voice), *engine_sentences(decision, voice)]
     notes += [unused_sentence(decision, voice), unread_sentence(decision, voice)]
     doubts = decision.scenario.doubts
     notes += [apart_sentence(decision, voice), doubts and voice.say(doubts)]
@@ -744,6 +748,30 @@ def open_sentence(decision: Decision, voice: Voice) -> str:
     count = open_rows(prices.file) + open_rows(stated)
     text = "{count} quotes are asked for that have no price yet; the tables' prices count there."
     return voice.say(text, count=count) if count else ""
+
+
+def engine_sentences(decision: Decision, voice: Voice) -> list[str]:
+    """Name the services that the plan runs with another engine, as theirs does not run there."""
+    found = dict[tuple[str, str, str], list[str]]()
+    works = {w.name: w for w in decision.scenario.workloads}
+    for run in decision.best.runs.to_dict("records") if decision.feasible else ():
+        work = works[run["workload"]]
+        if isinstance(work, Inference):
+            other = engine_for(device_of(run["gpu"]).vendor, work.engine)
+            key = (engine(work.engine).engine, engine(other).engine, run["gpu"])
+            found.setdefault(key, []).append(work.name)
+    text = "On {gpu} {engine} runs {works}, since {first} does not run there."
+    return [
+        voice.say(
+            text,
+            gpu=short_gpu(name),
+            works=voice.listed(dict.fromkeys(of)),
+            first=called(first),
+            engine=called(other),
+        )
+        for (first, other, name), of in found.items()
+        if first != other
+    ]
 
 
 def unused_sentence(decision: Decision, voice: Voice) -> str:

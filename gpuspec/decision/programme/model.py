@@ -550,7 +550,7 @@ class Model:
         return Added(total, added, kept)
 
     def _most(self, name: str, values: np.ndarray) -> float:
-        """Return a limit on money; of the one that is made small, what the solver takes it for."""
+        """Return a limit on money; of the one made small, what the solver holds it to be."""
         if name == self.spared:
             return float(values[self.use]) / THOUSANDTH
         return float(getattr(self.problem.limits, name))
