@@ -399,11 +399,13 @@ def what_gives_gives(asked: Plain, decide: Decide, pick: Choose = first) -> floa
         return math.inf if open_ and decide(pick(open_))["feasible"] else 0.0
     row = pick(changed)
     then = decide(eased(asked, row))
-    return max(0.0, usd(then) / row["cost_usd"] - 1 - GIVES) if then["feasible"] else math.inf
+    told = usd(then) / row["cost_usd"] - 1 - GIVES
+    return max(0.0, told if not HOW else 0.0) if then["feasible"] else math.inf
 
 
 def eased(asked: Plain, row: Record) -> Plain:
-    """Return a scenario with what must give as far as it must."""
+    """Return a scenario with what must give as far as it must, which is told for all draws."""
+    row = row | {"needed": row["needed"] * (1 + GIVES * bool(HOW))}
     shared = {"capital": ("budget", "capital_usd"), "monthly": ("budget", "monthly_usd")}
     shared |= {"total": ("budget", "total_usd"), "gpus": ("limits", "gpus")}
     if row["what"] in shared:

@@ -9,7 +9,6 @@ import numpy as np
 
 from gpuspec.base.lazy import pd
 from gpuspec.decision.decide import Decision, decide, in_parts, problem_of
-from gpuspec.decision.errors import SURE
 from gpuspec.decision.options import Options
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.programme import Model, solve
@@ -87,9 +86,15 @@ def _of_limit(s: Scenario, name: str) -> Change | None:
         return None
     plan = Plan(problem, found.chosen, ())
     used = _used(plan, name)
-    if used <= asked * (1 + 1e-9) or plan.undone > 1 - SURE:
+    if used <= asked * (1 + 1e-9):
         return None
-    return Change(name, "", asked, rounded_up(used), plan.expected_usd, plan, "")
+    needed = rounded_up(used)
+    if (problem.kinds.hour_offer < 0).any():  # what is missing there may have to count more
+        then = decide(limited_to(s, name, needed), quick=True)
+        if not then.feasible:
+            return None
+        plan = then.best
+    return Change(name, "", asked, needed, plan.expected_usd, plan, "")
 
 
 def _limits(w: Any) -> dict[str, float]:
@@ -175,8 +180,13 @@ def asked_limit(s: Scenario, name: str) -> float:
 
 def without(s: Scenario, name: str) -> Scenario:
     """Return a scenario with a limit of `FIELDS` left open."""
+    return limited_to(s, name, None)
+
+
+def limited_to(s: Scenario, name: str, value: float | None) -> Scenario:
+    """Return a scenario with another limit of `FIELDS`."""
     part, field = FIELDS[name].split(".")
-    gone: dict[str, Any] = {field: None}
+    gone: dict[str, Any] = {field: value}
     gone |= {"racks": None} if name == "power" else {}
     return s.model_copy(update={part: getattr(s, part).model_copy(update=gone)})
 
