@@ -424,5 +424,24 @@ def _worth(
         # Services whose needs spread otherwise may be cheaper beside others.
         cheap = [] if job else sorted(places, key=lambda i: (spent[i], atonce[i]))[:KEPT]
         close = [i for i in cheap if spent[i] <= ABOVE * spent[cheap[0]]]
-        kept += dict.fromkeys([*front, *close])
-    return sorted(dict.fromkeys(kept))
+        some_of = sorted(dict.fromkeys([*front, *close]))
+        kept += [i for i in some_of if not any(_serves(rows, needs, j, i) for j in some_of)]
+    return sorted(kept)
+
+
+def _serves(rows: list[dict[str, Any]], needs: list[Need], one: int, other: int) -> bool:
+    """Return whether one way of a GPU and format is as good as another in all that counts.
+
+    That is GPUs and limits in every draw, the smallest number that is added, what a replica
+    carries, the ground and the speed; of two that are alike in all of it the first is as good.
+    """
+
+    def bad(i: int) -> tuple[Any, ...]:
+        row, need = rows[i], needs[i]
+        mine = int(row["unit_gpus"]), int(row["ground"]), bool(row["inherited"])
+        return (*mine, -need.carried, need.time_s, need.central, need.gpus, need.over)
+
+    each = [(np.asarray(a), np.asarray(b)) for a, b in zip(bad(one), bad(other), strict=True)]
+    if one == other or any((a > b).any() for a, b in each):
+        return False
+    return one < other or any((a < b).any() for a, b in each)

@@ -79,6 +79,7 @@ DEFAULTS: Row = {
     "curve": -1,
     "bound": "",
     "ground": 0,
+    "offload": "",
 }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpuspec.base.lazy import pd
 from gpuspec.catalog.models.formats import format_title
-from gpuspec.constants.ground import Ground
+from gpuspec.constants.ground import FAR, Ground
 from gpuspec.decision.decide import (
     API,
     BOUGHT,
@@ -46,6 +46,7 @@ from gpuspec.decision.plan.words_asked import asked_sentences, default_sentences
 from gpuspec.decision.plan.words_line import assumed_sentences
 from gpuspec.decision.plan.words_outside import api_first, api_sentence, owned_sentence
 from gpuspec.decision.plan.words_place import place_sentences
+from gpuspec.decision.plan.words_spot import spot_sentences
 from gpuspec.decision.plans import ENOUGH, Plan
 from gpuspec.topics.cost.prices import open_rows
 from gpuspec.views.front import headed
@@ -169,7 +170,8 @@ def _answer(decision: Decision, voice: Voice) -> Iterator[Markdown]:
     if sure < SURE:
         text = "All deadlines and limits are kept in {share} of the draws alone."
         yield Markdown("**{}**").format(say(text, share=percent(sure)))
-    beside = voice.joined([grade_sentence(decision, voice), api_first(decision, voice)])
+    told = grade_sentence(decision, voice), far_sentence(best, voice), api_first(decision, voice)
+    beside = voice.joined(told)
     yield Markdown("**{}** {}").format(plan_words(best, voice), beside)
     taken = decision.offers.iloc[best.offers_used]
     if where := voice.joined(place_sentences(decision.scenario, taken, voice)):
@@ -201,8 +203,9 @@ def _rest(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Itera
         yield headed("Ground", ground_warning(decision, voice), voice.say)
         if known := measured_sentence(decision, voice):
             yield headed("Measured by you", known, voice.say)
-        if checks := quality_sentence(decision, voice):
-            yield headed("Check first", checks, voice.say)
+        checks = [spot_sentences(plan, voice), quality_sentence(decision, voice)]
+        if told := voice.joined(checks):
+            yield headed("Check first", told, voice.say)
     defaults = assumed_sentences(decision.scenario, voice)
     defaults += default_sentences(decision.scenario, voice, plan)
     yield headed("Taken, as nothing was named", voice.joined(defaults), voice.say)
@@ -662,6 +665,15 @@ def changes(decision: Decision, evens: pd.DataFrame, language: str | None = None
         text = say(text, **names, **amounts)
         texts.append(text)
     return texts or [say("Nothing within the ranges that were tried")]
+
+
+def far_sentence(plan: Plan, voice: Voice) -> str:
+    """Say in the headline which works run far from all that was measured; empty where none does."""
+    runs = zip(plan.runs["workload"], plan.grounds, strict=True)
+    if far := dict.fromkeys(str(work) for work, ground in runs if ground.code == FAR):
+        text = "Nothing like the settings of {works} was measured: try them before you sign."
+        return voice.say(text, works=voice.listed(far))
+    return ""
 
 
 def ground_warning(decision: Decision, voice: Voice) -> str:

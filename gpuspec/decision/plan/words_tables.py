@@ -90,6 +90,9 @@ def _works(decision: Decision, plan: Plan, voice: Voice) -> list[tuple[str, ...]
             text = "{work}, after {months}"
             name = say(text, work=name, months=voice.months(run["from_month"]))
         hours = plain(three_digits(hours_month(run)))
+        if round(runs_in(plan, run["place"]), 6) == 1:
+            all_hours = hours_month(run) * float(plan.problem.calendar.edges[-1])
+            hours = voice.say("{hours} in all", hours=plain(three_digits(all_hours)))
         where, gets = runs_on(plan, run, voice), _delivers(decision, plan, run, voice)
         rows.append((name, where, gets, hours, *cost))
     rows += [_by_api(decision, plan, place, voice) for place in sorted(bought_by_api(plan))]

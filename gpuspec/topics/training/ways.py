@@ -130,6 +130,7 @@ def _job_rows(q: TrainingQuestion, count: int, runs_per_year: float, every: bool
             "ground": best["ground"].to_numpy(int),
             "cp": best["cp"].to_numpy(int),
             "ep": best["ep"].to_numpy(int),
+            "offload": best["offload"].to_numpy(object),
         }
     )
 
