@@ -1,4 +1,4 @@
-"""Replicas of a service that a plan may take, told apart before the search for what each carries."""
+"""Replicas of a service that a plan may take, told apart before what each carries is searched."""
 
 from typing import Any
 
@@ -21,8 +21,9 @@ def contenders(
 
     Where requests arrive at random the rate that a replica carries within its limits is searched in
     a simulation, but it is at most what the replica sustains. Of each GPU and format the replica
-    that would then need the least is searched; others that even then need `ABOVE` times as much,
-    and no fewer GPUs at once, are left out. Of owned GPUs all stay: what they carry is said.
+    that would then need the least is searched, and so on; others that even then need `ABOVE` times
+    as much as one that was, and no fewer GPUs at once, are left out. Of owned GPUs all stay: what
+    they carry is said.
     """
     w: Any = scenario.workloads[place]
     if not isinstance(w, Inference) or not w.arriving or w.measured_speeds or w.prefill_apart:
@@ -57,8 +58,7 @@ def contenders(
 
     while left:
         these = {lane for lane in left if lane[0] in owned}
-        for lane in left:
-            these.add(lane) if not any(lane[:2] == other[:2] for other in these) else None
+        these |= {*{lane[:2]: lane for lane in reversed(left)}.values()}
         tried |= these
         for row, (need,) in zip(*found(among=frozenset(these)), strict=True):
             if need.chance >= SURE:
