@@ -37,7 +37,10 @@ def test_those_left_out_would_not_be_kept(load, monkeypatch):
 
 def test_those_on_owned_gpus_all_stay():
     owned = [{"gpu": "A100", "count": 8}]
-    plain, own = (problem_of(service_of(LOADS[0], owned=o), 200).options[0].ways.table for o in ([], owned))
+    plain, own = (
+        problem_of(service_of(LOADS[0], owned=some), 200).options[0].ways.table
+        for some in ([], owned)
+    )
     many = [t["gpu"].str.startswith("a100").sum() for t in (plain, own)]
     assert many[0] < many[1]
     assert {1, 2, 4, 8} <= set(own.loc[own["gpu"].str.startswith("a100"), "unit_gpus"])
