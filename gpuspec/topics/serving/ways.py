@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any
 
@@ -74,12 +74,7 @@ def service_ways(
     q = question
     parts: list[Row] = []
     curves: list[dict[str, np.ndarray]] = []
-    tried = [
-        (device.id, weight.id, *one)
-        for device, weight in product(q.devices, q.formats)
-        for one in replicas(q, device, weight)
-        if one[-1] or among is None or (device.id, weight.id, one[0]) in among
-    ]
+    tried = [one for one in _tried(q) if one[-1] or among is None or one[:3] in among]
     able = [replica for *_, replica, why in tried if not why]
     if q.arriving:
         found = iter((rate_bounds if bound else rate_curves)(q, able))
@@ -113,6 +108,16 @@ def service_ways(
         return own or explain(row)
 
     return Ways(both, curves, ground)
+
+
+@lru_cache(8)
+def _tried(q: ServingQuestion) -> list[tuple[str, str, Split, Deployment, str]]:
+    """Return GPU, format, split, replica and why it does not work, of all that are tried."""
+    return [
+        (device.id, weight.id, *one)
+        for device, weight in product(q.devices, q.formats)
+        for one in replicas(q, device, weight)
+    ]
 
 
 def _pairs(
