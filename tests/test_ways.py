@@ -105,7 +105,7 @@ def test_gpus_of_two_makers_are_searched_together():
     asked = {"allow": {"gpus": ["MI300X", "H100", "MI325X"]}}
     found = plan.decide(scenario({"name": "one", "workloads": [ARRIVING], **asked}), samples=100)
     assert found.feasible
-    assert {"mi300x-192", "h100-sxm-80"} <= set(found.problem.options[0].table["gpu"])
+    assert {"mi300x-oam-192", "h100-sxm-80"} <= set(found.problem.options[0].table["gpu"])
 
 
 def test_images_in_8_bits_take_fewer_gpus_and_plain_pytorch_gains_nothing():
