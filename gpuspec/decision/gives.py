@@ -13,6 +13,7 @@ from gpuspec.decision.options import Options
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.programme import Model, solve
 from gpuspec.decision.scenario import Scenario
+from gpuspec.topics.ways import records
 
 FIELDS = {
     "capital": "budget.capital_usd",
@@ -226,12 +227,10 @@ def _of_time(s: Scenario, w: Any, times: float) -> Change:
 
 
 def _reasons(options: Options, decision: Decision) -> list[str]:
-    table = options.ways.table
-    out = table[~table["works"]]
+    ways = options.ways
+    out = records(ways.table[~ways.table["works"]])
     priced = set(decision.problem.kinds.names)
-    reasons = list(
-        dict.fromkeys(f"{g}: {r}" for g, r in zip(out["gpu"], out["reason"], strict=True))
-    )
+    reasons = list(dict.fromkeys(f"{row['gpu']}: {ways.reason(row)}" for row in out))
     unpriced = sorted({*decision.scenario.allow.gpus} - priced)
     reasons += [f"{name}: no price in the tables and no quote of yours" for name in unpriced]
     return reasons[:4] or ["no GPU that is allowed has a price"]

@@ -115,10 +115,9 @@ class Options:
 
     def redrawn(self, scenario: Scenario, draws: Draws) -> Options:
         """Return the same ways with their needs in other draws."""
-        w, fast = scenario.workloads[self.place], scenario.objective == "time"
-        rows = records(self.table)
-        speeds = [_speed(w, row, draws) for row in rows]
-        found = replace(self, needs=_needs(w, rows, speeds, self.ways, self.sizes, fast))
+        w, rows = scenario.workloads[self.place], records(self.table)
+        fast = scenario.objective == "time"
+        found = replace(self, needs=needs_of(w, rows, self.ways, self.sizes, draws, fast))
         vars(found)["cells"] = self.cells  # of the same table
         return found
 
@@ -249,6 +248,18 @@ def _speed(w: Workload, row: Mapping[str, Any], draws: Draws) -> np.ndarray:
     """Return (S,) the factor on the speed of a way."""
     gpus = int(row["unit_gpus"])
     return draws.speed(w, str(row["gpu"]), str(row["precision"]), doubtful(row), gpus)
+
+
+def needs_of(
+    w: Workload,
+    rows: Sequence[Mapping[str, Any]],
+    ways: Ways,
+    size: np.ndarray,
+    draws: Draws,
+    fastest: bool = False,
+) -> list[Need]:
+    """Return what rows of a table of ways need for whole work of some sizes."""
+    return _needs(w, rows, [_speed(w, row, draws) for row in rows], ways, size, fastest)
 
 
 def _needs(
