@@ -14,7 +14,7 @@ from gpuspec.decision.scenario.questions import image_question, job_question, se
 from gpuspec.decision.scenario.records import KINDS
 from gpuspec.topics.hpc.ways import hpc_ways
 from gpuspec.topics.mig.ways import tenants_ways
-from gpuspec.topics.serving.ways import LOADS, Lane, images_ways, service_ways
+from gpuspec.topics.serving.ways import LOADS, Lane, images_ways, service_ways, tried
 from gpuspec.topics.training.ways import training_ways
 from gpuspec.topics.ways import Ways, joined_ways
 
@@ -86,7 +86,8 @@ def _ways(
         vendors = dict.fromkeys(gpu(name).vendor for name in gpus)
         groups = [[name for name in gpus if gpu(name).vendor == of] for of in vendors]
         asks = [service_question(w, names, list(precisions)) for names in groups]
-        return joined_ways([service_ways(q, loads, w.prefill_apart, among, bound) for q in asks])
+        each = [q for q in asks if tried(q, among)]
+        return joined_ways([service_ways(q, loads, w.prefill_apart, among, bound) for q in each])
     if isinstance(w, Training):
         job = job_question(w, list(gpus), 8, "bf16")
         return training_ways(job, precisions, w.runs_per_year or 1.0, most_gpus, fastest=fastest)

@@ -74,15 +74,15 @@ def service_ways(
     q = question
     parts: list[Row] = []
     curves: list[dict[str, np.ndarray]] = []
-    tried = [one for one in _tried(q) if one[-1] or among is None or one[:3] in among]
-    able = [replica for *_, replica, why in tried if not why]
+    of = tried(q, among)
+    able = [replica for *_, replica, why in of if not why]
     if q.arriving:
         found = iter((rate_bounds if bound else rate_curves)(q, able))
     else:
         bare, total = _unlimited(q), float(q.in_flight)
         loaded = _loaded_replicas([(bare, _of(replica), loads, total) for replica in able])
         found = iter([_within_limits(q, *one) for one in loaded])
-    for name, form, split, _, why in tried:
+    for name, form, split, _, why in of:
         base: Row = {"gpu": name, "precision": form, **split._asdict()}
         base |= {"split": split.words, "unit_gpus": split.gpus}
         if why:
@@ -110,9 +110,17 @@ def service_ways(
     return Ways(both, curves, ground)
 
 
+def tried(
+    q: ServingQuestion, among: Collection[Lane] | None = None
+) -> list[tuple[str, str, Split, Deployment, str]]:
+    """Return GPU, format, split, replica and why it does not work, of all that are tried; of those
+    that work `among` alone.
+    """
+    return [one for one in _tried(q) if one[-1] or among is None or one[:3] in among]
+
+
 @lru_cache(8)
 def _tried(q: ServingQuestion) -> list[tuple[str, str, Split, Deployment, str]]:
-    """Return GPU, format, split, replica and why it does not work, of all that are tried."""
     return [
         (device.id, weight.id, *one)
         for device, weight in product(q.devices, q.formats)
