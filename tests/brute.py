@@ -276,7 +276,8 @@ def signing(p: Problem, kind: int, mine: tuple[Column, ...]) -> Table:
         paid = np.array(
             [(price * s + busy * (o - s)).mean() for s, o in zip(short, beyond, strict=True)]
         )
-        month[:, q] += paid
+        spent = [busy * o.mean() for o in beyond] if kinds.hour_offer[kind] < 0 else paid
+        month[:, q] += np.array(spent)
         usd = usd + paid * months[q]
     power = (there - others) * kinds.power_kw[kind]
     return Table(grid, usd, gpus @ con.upfront_usd[js], power, np.maximum(there, beside), month)

@@ -253,6 +253,40 @@ def test_a_month_that_is_enough_is_named_where_loads_differ_from_draw_to_draw():
     assert used(then, "cash_month_usd") <= row["needed"]
 
 
+NOT_RENTED = """
+today: '2026-11-30'
+horizon_months: 18
+allow: {gpus: [H200], modes: [reserved-1yr]}
+owned: [{gpu: A100, count: 1}]
+budget: {monthly_usd: 37000}
+workloads:
+  - {kind: inference, name: chat, model: Qwen2.5-32B, concurrency: 230, isl: 4096, osl: 128}
+"""
+
+
+def test_what_must_give_leaves_no_work_undone_on_gpus_that_cannot_be_rented():
+    asked = read(NOT_RENTED)
+    rows = [r for r in answer(asked)["what_must_give"] if not r["reason"]]
+    assert rows
+    for row in rows:
+        then = answer(laws.eased(asked, row))
+        assert then["feasible"], row
+        assert usd(then) == pytest.approx(row["cost_usd"], rel=laws.GIVES)
+
+
+def test_work_that_stays_undone_is_no_cash_and_told_apart():
+    asked = read(SIMULATION)
+    best, text = answer(asked)["recommendation"], page(asked)
+    undone = best["parts"]["undone"]
+    assert undone > 1000
+    assert best["parts"]["by the hour"] == 0
+    assert "counted for work that stays undone" in text
+    bought = best["parts"]["upkeep"] + best["parts"]["energy"]
+    assert best["spent_usd"] == pytest.approx(best["upfront_usd"] + bought, rel=0.01)
+    month = with_value(asked, ("budget", "monthly_usd"), best["cash_month_usd"])
+    assert laws.alike(answer(asked), answer(month)) == pytest.approx(0, abs=TOLERANCE)
+
+
 LATER_BOUGHT = """
 allow: {gpus: [A100], modes: [own]}
 workloads:

@@ -100,6 +100,14 @@ def test_the_ground_that_is_told_is_the_one_that_chose(work):
         assert rows.loc[rows["offload"] != "", "ground"].eq(2).any()
 
 
+def test_gpus_of_two_makers_are_searched_together():
+    # The engine differs; at last only splits of one maker's GPUs are worth searching.
+    asked = {"allow": {"gpus": ["MI300X", "H100", "MI325X"]}}
+    found = plan.decide(scenario({"name": "one", "workloads": [ARRIVING], **asked}), samples=100)
+    assert found.feasible
+    assert {"mi300x-oam-192", "h100-sxm-80"} <= set(found.problem.options[0].table["gpu"])
+
+
 def test_images_in_8_bits_take_fewer_gpus_and_plain_pytorch_gains_nothing():
     def units(**more):
         work = IMAGES | more

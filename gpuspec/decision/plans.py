@@ -26,9 +26,11 @@ PARTS = (
     "energy",
     "owned today",
     "effort",
+    "undone",
 )
 """What a plan's cost consists of; purchases less what is left at the end, with interest; owned
-today: what the GPUs that are there lose of their worth until they are sold or the horizon ends."""
+today: what the GPUs that are there lose of their worth until they are sold or the horizon ends;
+undone: what work counts whose GPUs are missing and cannot be rented."""
 ENOUGH = 1e-6
 RUNS = ["workload", "place", "from_month", "gpu", "precision", "split", "tech", "days", "ttft_s"]
 RUNS += ["tpot_s", "bound", "share", "share_from", "share_to", "venue", "way", "gpus", "gpus_high"]
@@ -109,8 +111,8 @@ class Plan:
         there = np.column_stack([self.chosen.sold, kept])
         found["owned today"] += float((there * tied).sum())
         found["upkeep"] += float((there * kinds.keep_usd[:, None] * months).sum())
-        for (_, q), (_, rent, energy) in self.short.items():
-            found["by the hour"] += rent * cal.months[q]
+        for (k, q), (_, rent, energy) in self.short.items():
+            found["by the hour" if kinds.hour_offer[k] >= 0 else "undone"] += rent * cal.months[q]
             found["energy"] += energy * cal.months[q]
         for c in self.columns:
             venue = p.choices.venue[c]
@@ -215,8 +217,8 @@ class Plan:
         held = kinds.owned[:, None] - np.cumsum(self.chosen.sold, axis=1)[:, cal.round_of]
         total = self.chosen.signed @ each + kinds.keep_usd @ held
         total = total + p.choices.month_usd[self.taken].sum(axis=0)
-        for (_, q), (_, rent, energy) in self.short.items():
-            total[q] += float((rent + energy).mean())
+        for (k, q), (_, rent, energy) in self.short.items():
+            total[q] += float((rent * p.paid_share[k, q] + energy).mean())
         return np.asarray(total)
 
     @property

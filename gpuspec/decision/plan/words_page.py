@@ -82,6 +82,7 @@ PARTS = {
     "energy": "{usd} of energy of hours in use",
     "owned today": "{usd} that GPUs which are owned lose of their worth",
     "effort": "{usd} of effort",
+    "undone": "{usd} counted for work that stays undone",
 }
 LIMITS = {
     "capital_usd": "Capital: {used} of {asked}, {left} are left.",

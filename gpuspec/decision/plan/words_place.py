@@ -32,12 +32,13 @@ NO_CLASS = "By their parts these fall under no class there: {gpus}."
 PARTS = "{gpu} (total processing performance {tpp}, {density} a mm², memory {memory} GB/s)"
 PARTS_ALONE = "{gpu} (total processing performance {tpp}, memory {memory} GB/s)"
 UNSURE = "Whether {gpu} falls under {classes} depends on the area of its chip, which is not known."
-RULES_ALONE = "Rules and parts disagree on {gpus} in {region}: a rule asks for a licence, no class "
-RULES_ALONE += "does."
-CLASS_ALONE = (
-    "Rules and parts disagree on {gpus} in {region}: the class asks for a licence, no rule "
+RULES_ALONE = (
+    "Rules and parts disagree on {gpus} in {region}: a rule asks for a licence, no class does."
 )
-CLASS_ALONE += "of the table does. Take it that one is needed."
+CLASS_ALONE = (
+    "Rules and parts disagree on {gpus} in {region}: the class asks for a licence, no rule of the "
+    "table does. Take it that one is needed."
+)
 
 
 def place_sentences(s: Scenario, taken: pd.DataFrame, voice: Voice) -> list[str]:

@@ -36,6 +36,7 @@ from gpuspec.decision.plan.words import (
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Images
 from gpuspec.topics.training.layouts import HOST
+from gpuspec.topics.ways import records
 from gpuspec.views.columns import duration, headings, readable
 from gpuspec.views.language import Words, say, spoken
 
@@ -361,9 +362,9 @@ def rejected_table(decision: Decision) -> pd.DataFrame:
     priced = set(decision.problem.kinds.names)
     for work, options in zip(decision.scenario.workloads, decision.options, strict=True):
         ways = options.ways.table
-        for row in ways[~ways["works"]].to_dict("records"):
+        for row in records(ways[~ways["works"]]):
             form = ", ".join(filter(None, (format_title(row["precision"]), row["split"])))
-            rows.append((work.name, short_gpu(row["gpu"]), form, row["reason"]))
+            rows.append((work.name, short_gpu(row["gpu"]), form, options.ways.reason(row)))
         able = set(ways.loc[ways["works"], "gpu"]) & priced
         late = f"no way keeps the limits in {percent(SURE)} of the draws"
         names = [g for g in decision.scenario.allow.gpus if g in able - set(options.table["gpu"])]
