@@ -157,7 +157,7 @@ def bars(kind: str, count: int) -> tuple[list[list[str]], list[str]]:
         said = "kept" if two.wall_s <= bar else "missed"
         faster = busy[1] / busy[0] * one.cpu_s / two.cpu_s
         told = (
-            f"Two workers on {kind}: {faster:.2f} times what one does on an idle machine, since "
+            f"Two workers on {kind} would do {faster:.2f} times what one does on an idle machine: "
             f"one has work for {busy[0]:.0%} of the time, of two each for {busy[1] / 2:.0%}, "
             f"and an answer takes {two.cpu_s / one.cpu_s:.2f} times the processor seconds."
         )
