@@ -7,9 +7,10 @@ from gpuspec.base.lazy import pd
 from gpuspec.catalog import gpu
 from gpuspec.catalog.exports import export_status, last_seen, ruling
 from gpuspec.catalog.regions import region_title
-from gpuspec.decision.plan.words import PAID, Voice, short_gpu
+from gpuspec.decision.plan.words import PAID, Voice
 from gpuspec.decision.scenario import Scenario
 from gpuspec.topics.cost.prices.sources import of_regions
+from gpuspec.views.words import gpu_name
 
 READERS = {"zh": "China"}
 """Whose rules are told to the reader of a language who names no region."""
@@ -34,7 +35,7 @@ def _prices(s: Scenario, taken: pd.DataFrame, voice: Voice) -> list[str]:
     if not s.allow.regions or rows.empty:
         return []
     names = [
-        voice.say("{gpu} ({mode})", gpu=short_gpu(g), mode=voice.say(PAID[str(m)]))
+        voice.say("{gpu} ({mode})", gpu=gpu_name(g), mode=voice.say(PAID[str(m)]))
         for g, m in zip(rows["gpu"], rows["mode"], strict=True)
     ]
     text = "No price in {regions} is known for {offers}: prices of other regions stand for it. "
@@ -55,7 +56,7 @@ def _rules(s: Scenario, taken: pd.DataFrame, voice: Voice) -> list[str]:
         for kind in dict.fromkeys(fresh["gpu"]):
             status = export_status(gpu(kind), name, day)
             since = status.since.isoformat() if status.since else ""
-            groups.setdefault((status.status, since), []).append(short_gpu(kind))
+            groups.setdefault((status.status, since), []).append(gpu_name(kind))
         region = voice.say(region_title(name))
         for (rule, since), kinds in groups.items():
             told = {"gpus": voice.listed(kinds), "region": region, "since": since}
