@@ -123,7 +123,7 @@ def test_a_faster_replica_carries_no_less(one, other):
         (9_999.6, "10,000 USD", "1 万美元"),
         (677_300, "677,000 USD", "67.7 万美元"),
         (1_256_000, "1.26 million USD", "126 万美元"),
-        (2.194e9, "2,190 million USD", "21.9 亿美元"),
+        (2.194e9, "2.19 billion USD", "21.9 亿美元"),
         (-4_321, "-4,320 USD", "-4,320 美元"),
     ],
 )
@@ -137,7 +137,16 @@ def test_an_amount_has_three_digits_in_both_languages(both, usd, english, chines
 def test_both_languages_round_alike(usd):
     prices = scenario(BOTH).prices
     english, chinese = words.Voice(prices).money(usd), words.Voice(prices, "zh").money(usd)
-    size = {"million": 1e6, "cents": 1e-2, "万美元": 1e4, "亿美元": 1e8, "美分": 1e-2}
+    size = {
+        "million": 1e6,
+        "billion": 1e9,
+        "trillion": 1e12,
+        "cents": 1e-2,
+        "万美元": 1e4,
+        "亿美元": 1e8,
+        "万亿美元": 1e12,
+        "美分": 1e-2,
+    }
     told = [
         float(text.split()[0].replace(",", "")) * size.get(text.split()[1], 1.0)
         for text in (english, chinese)
@@ -167,7 +176,7 @@ def test_page_one_says_what_was_asked_and_which_defaults_it_took(both):
     rest = rest_page(both).text
     taken = rest[rest.index("Taken, as nothing was named") :]
     assert "36 months is the usual one" in taken
-    assert "A100, H100 and H200" in taken
+    assert "A100 SXM 80 GB, H100 SXM and H200 SXM" in taken
     stated = decided({"workloads[0].ttft_limit_s": 1, "horizon_months": 12, "allow.gpus": "H100"})
     assert "The first token" not in rest_page(stated).text
     assert "usual one" not in rest_page(stated).text
@@ -259,7 +268,7 @@ def test_equal_plans_are_called_equal_and_the_rule_is_named(both):
     dear = (best.simplicity[0] + 1, *best.simplicity[1:])
     object.__setattr__(same, "__class__", type("Dear", (type(best),), {"simplicity": dear}))
     text = answer_page(Decision(both.scenario, both.problem, (best, same))).text
-    assert "Equal to it, within the error: H100 for all" in text
+    assert "Equal to it, within the error: H100 SXM for all" in text
     assert "What decided is fewer kinds of GPU" in text
     assert "+0 %" not in page(both)
     if other.expected_usd > best.expected_usd * (1 + TIE):
@@ -292,7 +301,7 @@ def test_prices_are_graded_by_the_worst_of_them():
     mixed = mine | {"allow": {"gpus": "H100", "modes": "own,on-demand"}}
     old = decided(mixed | {"prices.quotes": "H100:on-demand=20.0", "budget": {}, "limits": {}})
     assert answer_record(old)["recommendation"]["price_grade"] == "guess"
-    assert "in part a guess: H100 (bought" in answer_page(old).text
+    assert "in part a guess: H100 SXM (bought" in answer_page(old).text
 
 
 def test_what_is_not_used_is_named():
@@ -306,7 +315,7 @@ def test_what_is_not_used_is_named():
     found = decided(changes)
     text = page(found)
     assert "1 USD = 7.1 CNY" in text
-    assert "your quotes of L40S, which allow.gpus does not list" in text
+    assert "your quotes of L40S PCIe, which allow.gpus does not list" in text
     assert "H200 NVL. Give a quote of your own" in text
     assert "owned.book_usd and limits.racks" in text
     assert "prompts read on GPUs of their own; gpuspec estimate" in text
@@ -330,12 +339,12 @@ def test_contracts_beyond_the_horizon_are_told():
 def test_what_is_sold_and_what_is_kept_is_told():
     owned = {"owned": [{"gpu": "A100", "count": 16}], "workloads": [ONCE]}
     kept = decided(owned | {"allow.sell": False})
-    assert "You own 16 x A100, none of which may be sold" in answer_page(kept).text
-    assert "Keep the 16 x A100 that are owned." in answer_page(kept).text
+    assert "You own 16 x A100 SXM 80 GB, none of which may be sold" in answer_page(kept).text
+    assert "Keep the 16 x A100 SXM 80 GB that are owned." in answer_page(kept).text
     sold = decided(owned)
     count = sold.best.sold["gpus"].sum()
-    assert f"Sell {count:.0f} x A100 of those that are owned" in answer_page(sold).text
-    assert "H200 for all" not in words.policy_words(sold.best.policies[0])
+    assert f"Sell {count:.0f} x A100 SXM 80 GB of those that are owned" in answer_page(sold).text
+    assert "H200 SXM for all" not in words.policy_words(sold.best.policies[0])
 
 
 def test_a_service_runs_on_spot_only_where_it_may_stop():
@@ -414,7 +423,7 @@ def test_simulations_tenants_and_images_are_told_too():
     }
     found = decided(content=content)
     text = answer_page(found).text
-    assert "md takes 500 GPU-hours of A100 a run" in text
+    assert "md takes 500 GPU-hours of A100 SXM 80 GB a run" in text
     assert "small are 10 small services on slices of GPUs" in text
     assert "art makes 2 images a second" in text
     table = words_tables.works_table(found)
@@ -579,7 +588,7 @@ def test_the_command_refuses_what_it_cannot_use_with_exit_code_2(command):
 
 
 NAMES = (
-    r"GPU|A100|H100|H200|L40S|NVL|PCIe|LoRA|QLoRA|Llama-?|Qwen[\d.]*|SDXL|sdxl|FP8|FP64|BF16|USD"
+    r"GPU|A100|SXM|GB|H100|H200|L40S|NVL|PCIe|LoRA|QLoRA|Llama-?|Qwen[\d.]*|SDXL|sdxl|FP8|FP64|BF16|USD"
     r"|CNY|kW|TP|DP|PP|CP|EP|ZeRO-\d|MIG|chat|tuning|both|once|md|B\b|gpuspec (estimate|quotes)"
     r"|megatron-core|Hopper|Ampere|on\b|API|DeepInfra|Nebius|Novita|token"
 )

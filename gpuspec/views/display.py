@@ -7,6 +7,7 @@ output's metadata under the key ``"gpuspec"``, where :mod:`gpuspec.report` finds
 import base64
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from html import escape
@@ -149,6 +150,7 @@ def table(
     Returns
     -------
     ShownTable
+        Without the columns that have nothing to say.
 
     >>> table(pd.DataFrame({"GPU": ["H100"], "TFLOP/s": [989.4]}), "Dense BF16 rates")
     Table: Dense BF16 rates
@@ -168,10 +170,11 @@ def table(
         [printable(_written(value, formats.get(name))) for value in shown.iloc[:, i]]
         for i, name in enumerate(columns)
     ]
-    sides = [align.get(name) or _side(shown.iloc[:, i]) for i, name in enumerate(columns)]
-    rows = [list(row) for row in zip(*cells, strict=True)]
-    rows = [[told(cell) for cell in row] for row in rows]
-    heads = [told(heading_in(head, say)) for head in columns]
+    cells = [[told(cell) for cell in column] for column in cells]
+    says = [i for i, column in enumerate(cells) if not column or set(column) - {"", MISSING}]
+    sides = [align.get(columns[i]) or _side(shown.iloc[:, i], cells[i]) for i in says]
+    rows = [list(row) for row in zip(*(cells[i] for i in says), strict=True)]
+    heads = [told(heading_in(columns[i], say)) for i in says]
     return ShownTable(heads, rows, sides, told(_one_line(caption)))
 
 
@@ -185,9 +188,15 @@ def _check_columns(columns: list[str], asked: Mapping[str, object], argument: st
             raise UnknownNameError(f"{argument} of table", name, columns)
 
 
-def _side(values: "pd.Series") -> Align:
+_AMOUNT = re.compile(r"[-+−<>≤≥]?\d[\d.,]*( ?[%x°]|( [^\W\d]+(/[^\W\d]+)?){0,4})?")
+"""A number, maybe with its unit in words."""
+
+
+def _side(values: "pd.Series", cells: list[str]) -> Align:
+    """Put numbers to the right, with their units too where all cells of a column are such."""
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    return "right" if numeric else "left"
+    said = [cell for cell in cells if cell not in ("", MISSING)]
+    return "right" if numeric or (said and all(map(_AMOUNT.fullmatch, said))) else "left"
 
 
 def _written(value: object, how: Format | None) -> str:

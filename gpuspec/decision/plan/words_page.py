@@ -35,13 +35,10 @@ from gpuspec.decision.plan.words import (
     PAID,
     Voice,
     percent,
-    plain,
     plan_words,
     policy_words,
-    short_gpu,
     short_high,
     there,
-    three_digits,
     voice_of,
     whole,
 )
@@ -53,8 +50,10 @@ from gpuspec.decision.plan.words_spot import spot_sentences
 from gpuspec.decision.plans import ENOUGH, Plan
 from gpuspec.decision.scenario import Inference
 from gpuspec.topics.cost.prices import open_rows
+from gpuspec.views.amounts import plain, three_digits
 from gpuspec.views.front import headed
 from gpuspec.views.markdown import Markdown, marked
+from gpuspec.views.words import gpu_name
 
 NOTHING = "Nothing that is allowed does all of this within the limits."
 EVEN = 0.6
@@ -270,7 +269,7 @@ def _tokens_priced(row: Mapping[Any, Any], voice: Voice) -> str:
 
 def _priced(row: Mapping[Any, Any], voice: Voice) -> str:
     """Name an offer, with the age of its price."""
-    values = {"gpu": short_gpu(str(row["gpu"])), "mode": voice.say(PAID[str(row["mode"])])}
+    values = {"gpu": gpu_name(str(row["gpu"])), "mode": voice.say(PAID[str(row["mode"])])}
     if row["derived"]:
         return voice.say("{gpu} ({mode}, derived from another GPU)", **values)
     if np.isfinite(row["age_days"]):
@@ -605,7 +604,7 @@ def _dearer(decision: Decision, voice: Voice) -> Iterator[str]:
         values = [
             say(
                 "{gpu} {more}",
-                gpu=short_gpu(policy.gpus[0]),
+                gpu=gpu_name(policy.gpus[0]),
                 more=more_words(decision, plan, voice),
             )
             if kind == ONE
@@ -631,7 +630,7 @@ def impossible_sentence(decision: Decision, voice: Voice) -> str:
         told = say("{works} cannot keep its limits there", works=voice.listed(works))
         if len(works) > 1:
             told = say("{works} cannot keep their limits there", works=voice.listed(works))
-        why.setdefault(told if works else say(text), []).append(short_gpu(gpu))
+        why.setdefault(told if works else say(text), []).append(gpu_name(gpu))
     if not why:
         return ""
     parts = [
@@ -664,7 +663,7 @@ def changes(decision: Decision, evens: pd.DataFrame, language: str | None = None
         if row["kind"] == "load":
             texts.append(say(LOADS[what], factor=f"{row['at']:.2g}"))
             continue
-        names = {"gpu": short_gpu(row["gpu"]), "mode": say(PAID[what])}
+        names = {"gpu": gpu_name(row["gpu"]), "mode": say(PAID[what])}
         amounts = {"at": voice.price(row["at"], what), "now": voice.price(row["value"], what)}
         text = "{gpu} ({mode}) below {at}, {now} today"
         text = "{gpu} ({mode}) above {at}, {now} today" if row["at"] > row["value"] else text
@@ -693,7 +692,7 @@ def ground_warning(decision: Decision, voice: Voice) -> str:
 def _by_place(plan: Plan) -> dict[str, Ground]:
     """Return the ground of a plan by what runs where."""
     rows = plan.runs[["workload", "gpu"]].to_numpy(str)
-    places = [f"{workload}, {short_gpu(gpu)}" for workload, gpu in rows]
+    places = [f"{workload}, {gpu_name(gpu)}" for workload, gpu in rows]
     return dict(zip(places, plan.grounds, strict=True))
 
 
@@ -732,7 +731,7 @@ def currency_sentence(voice: Voice) -> str:
 def unpriced_sentence(decision: Decision, voice: Voice) -> str:
     """Name the GPUs that may be chosen and have no price."""
     priced = set(decision.offers["gpu"])
-    names = [short_gpu(g) for g in decision.scenario.allow.gpus if g not in priced]
+    names = [gpu_name(g) for g in decision.scenario.allow.gpus if g not in priced]
     if not names:
         return ""
     text = (
@@ -764,7 +763,7 @@ def engine_sentences(decision: Decision, voice: Voice) -> list[str]:
     return [
         voice.say(
             text,
-            gpu=short_gpu(name),
+            gpu=gpu_name(name),
             works=voice.listed(dict.fromkeys(of)),
             first=called(first),
             engine=called(other),
@@ -782,7 +781,7 @@ def unused_sentence(decision: Decision, voice: Voice) -> str:
     if not names:
         return ""
     text = "Not used: your quotes of {gpus}, which allow.gpus does not list."
-    return voice.say(text, gpus=voice.listed(short_gpu(n) for n in names))
+    return voice.say(text, gpus=voice.listed(gpu_name(n) for n in names))
 
 
 FIGURES = {
@@ -800,7 +799,7 @@ def measured_sentence(decision: Decision, voice: Voice) -> str:
     for w in decision.problem.scenario.workloads:
         for row in getattr(w, "measured_speeds", ()):
             name, value = figure(row)
-            values = {"gpu": short_gpu(row.gpu), "value": plain(three_digits(value))}
+            values = {"gpu": gpu_name(row.gpu), "value": plain(three_digits(value))}
             count = whole(getattr(row, "gpus", 1))
             told.append(voice.say(FIGURES[name], work=w.name, count=count, **values))
     if not told:
@@ -819,7 +818,7 @@ def _unmeasured(decision: Decision, voice: Voice) -> list[str]:
         known = {(row.gpu, figure(row)) for row in getattr(used, "measured_speeds", ())}
         for i, row in enumerate(getattr(w, "measured_speeds", ())):
             if (row.gpu, figure(row)) not in known:
-                values = {"place": f"{w.name}: measured_speeds[{i}]", "gpu": short_gpu(row.gpu)}
+                values = {"place": f"{w.name}: measured_speeds[{i}]", "gpu": gpu_name(row.gpu)}
                 found.append(voice.say("{place} (nothing is estimated for {gpu} there)", **values))
     return found
 
