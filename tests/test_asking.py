@@ -78,8 +78,8 @@ SAID = [
     ({"deadline": "周五前"}, "workloads[0].deadline_days", 4),
     ({"deadline": "4 December"}, "workloads[0].deadline_days", 4),
     ({"deadline": "12月4日"}, "workloads[0].deadline_days", 4),
-    ({"deadline": "3d", "simulation": "md"}, "workloads[0].deadline_days", 3),
-    ({"deadline": "friday", "simulation": "md"}, "workloads[0].deadline_days", 4),
+    ({"deadline": "3d", "simulation": "md", "model": None}, "workloads[0].deadline_days", 3),
+    ({"deadline": "friday", "simulation": "md", "model": None}, "workloads[0].deadline_days", 4),
     ({"tokens": "20亿"}, "workloads[0].tokens", 2e9),
     ({"tokens": "2B tokens"}, "workloads[0].tokens", 2e9),
     ({"documents": "1万篇", "document_tokens": "2k"}, "workloads[0].tokens", 2e7),
@@ -154,6 +154,11 @@ SAID = [
     ({"api_price": "1.125/2.250"}, "workloads[0].api_price.input_mtok", 1.125),
     ({"ai_share": "４０％", "gpu_hours": "1000卡时"}, "workloads[1].gpu_hours", 600),
     ({"ai_share": "40%", "gpu_hours": "1k"}, "workloads[1].gpu_hours", 600),
+    ({"images_per_s": "120/min", "model": None}, "workloads[0].images_per_s", 2),
+    ({"images_per_s": "每秒2张", "model": None}, "workloads[0].images_per_s", 2),
+    ({"image_model": "FLUX.1-dev", "model": None}, "workloads[0].model", "flux.1-dev"),
+    ({"image_steps": "4", "model": None}, "workloads[0].steps", 4),
+    ({"tenants": "12 x Llama-3.2-1B", "model": None}, "workloads[0].kind", "tenants"),
 ]
 
 

@@ -20,6 +20,7 @@ from gpuspec.decision.worth import TRIAL
 from gpuspec.topics.commands import RESULT, Command, Run, checkpoint, shell
 from gpuspec.topics.serving.running import FEWEST, RATE_S, WAVES
 from gpuspec.topics.serving.running import MOST as LARGEST
+from gpuspec.views.amounts import money
 from gpuspec.views.language import say
 
 MOST = 2
@@ -221,15 +222,14 @@ def told(found: Sequence[Trial]) -> list[dict[str, Any]]:
 
 def trial_text(found: Trial) -> str:
     """Say what is tried, where, for how long, at what cost, and what that is worth."""
-    cost = f"{found.cost_usd:,.0f}"
-    price = "" if np.isnan(found.cost_usd) else say(" for {cost} USD", cost=cost)
+    price = "" if np.isnan(found.cost_usd) else say(" for {cost}", cost=money(found.cost_usd))
     where = say(" rented from {provider}", provider=found.provider) if found.provider else ""
     text = say(
-        "Try {work} on {gpus} x {gpu}{where}: {hours} h{price}, worth {worth} USD "
+        "Try {work} on {gpus} x {gpu}{where}: {hours} h{price}, worth {worth} "
         "(standard error {error}).",
         work=found.work, gpus=found.gpus, gpu=gpu(found.gpu).name, where=where,
-        hours=f"{found.hours:g}", price=price, worth=f"{found.worth_usd:,.0f}",
-        error=f"{found.error_usd:,.0f}",
+        hours=f"{found.hours:g}", price=price, worth=money(found.worth_usd),
+        error=money(found.error_usd),
     )  # fmt: skip
     if not found.sure:
         text += say(" That is not surely more than it costs: the decision stands without it.")

@@ -47,10 +47,16 @@ class Ways:
     what all replicas carry together."""
     explain: Callable[[Mapping[str, Any]], Ground] | None = None
     """The ground of a row of the table with its reasons."""
+    why: Callable[[Mapping[str, Any]], str] | None = None
+    """The reason of a row that does not work in full, where ``reason`` leaves something out."""
 
     def ground(self, row: Mapping[str, Any]) -> Ground:
         """Return the ground of a row of the table, for rows that are shown."""
         return self.explain(row) if self.explain else Ground("measured")
+
+    def reason(self, row: Mapping[str, Any]) -> str:
+        """Return why a row of the table does not work, for rows that are shown."""
+        return self.why(row) if self.why else str(row["reason"])
 
 
 Row = dict[str, Any]
@@ -79,6 +85,7 @@ DEFAULTS: Row = {
     "curve": -1,
     "bound": "",
     "ground": 0,
+    "offload": "",
 }
 
 

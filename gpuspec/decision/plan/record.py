@@ -106,6 +106,7 @@ def _plan(decision: Decision, place: int) -> dict[str, Any]:
         "policy": "; ".join(policy_words(p, name=str) for p in plan.policies),
         **{n: float(row[n]) for n in ("expected_usd", "low", "high", "upfront_usd")},
         "cash_month_usd": float(row["month_usd"]),
+        "spent_usd": plan.spent_usd,
         **{n: float(row[n]) for n in ("power_kw", "gpus", "probability", "near")},
         **{n: float(row[n]) for n in ("enough", "sure", "gap")},
         "shortfall_usd": plan.shortfall_usd,

@@ -10,9 +10,10 @@ from gpuspec.base.lazy import pd
 from gpuspec.catalog import gpu
 from gpuspec.catalog.exports import FREE, GUIDANCE, last_seen, rules_all, standing
 from gpuspec.catalog.regions import region_title
-from gpuspec.decision.plan.words import PAID, Voice, short_gpu
+from gpuspec.decision.plan.words import PAID, Voice
 from gpuspec.decision.scenario import Scenario
 from gpuspec.topics.cost.prices.sources import of_regions
+from gpuspec.views.words import gpu_name
 
 Row = dict[str, Any]
 READERS = {"zh": "China"}
@@ -52,7 +53,7 @@ def _prices(s: Scenario, taken: pd.DataFrame, voice: Voice) -> list[str]:
     if not s.allow.regions or rows.empty:
         return []
     names = [
-        voice.say("{gpu} ({mode})", gpu=short_gpu(g), mode=voice.say(PAID[str(m)]))
+        voice.say("{gpu} ({mode})", gpu=gpu_name(g), mode=voice.say(PAID[str(m)]))
         for g, m in zip(rows["gpu"], rows["mode"], strict=True)
     ]
     text = "No price in {regions} is known for {offers}: prices of other regions stand for it. "
@@ -101,7 +102,7 @@ def _by(rows: Sequence[Row], *names: str) -> list[tuple[Any, list[Row]]]:
 
 
 def _named(rows: Sequence[Row], voice: Voice) -> str:
-    return voice.listed(short_gpu(row["gpu"]) for row in rows)
+    return voice.listed(gpu_name(row["gpu"]) for row in rows)
 
 
 def _parts(rows: Sequence[Row], voice: Voice, said: Mapping[str, str]) -> list[str]:
@@ -115,7 +116,7 @@ def _parts(rows: Sequence[Row], voice: Voice, said: Mapping[str, str]) -> list[s
     for row in here:
         if row["unsure"]:
             names = voice.listed(map(voice.say, row["unsure"]))
-            found.append(voice.say(UNSURE, gpu=short_gpu(row["gpu"]), classes=names))
+            found.append(voice.say(UNSURE, gpu=gpu_name(row["gpu"]), classes=names))
     differ = [row for row in here if row["agree"] is False]
     for ruled, text in ((True, RULES_ALONE), (False, CLASS_ALONE)):
         if of := [row for row in differ if (row["status"] != FREE) == ruled]:
@@ -127,7 +128,7 @@ def _part(row: Row, voice: Voice) -> str:
     known = row["density"] == row["density"]
     return voice.say(
         PARTS if known else PARTS_ALONE,
-        gpu=short_gpu(row["gpu"]),
+        gpu=gpu_name(row["gpu"]),
         tpp=f"{row['tpp']:,.0f}",
         density=f"{row['density']:.3g}",
         memory=f"{gpu(row['gpu']).memory_bandwidth_gb_s:,.0f}",
