@@ -474,6 +474,21 @@ def test_a_question_is_loaded_and_its_markup_is_text(page):
     _answer(page, "simulation")
 
 
+def test_a_file_of_100_mb_is_refused_and_the_page_lives_on(page, tmp_path):
+    huge = tmp_path / "huge.json"
+    huge.write_bytes(b'{"a": "' + b"x" * 100_000_000 + b'"}')
+    page.get_by_label("Kind of work").select_option(label="Small services on slices")
+    _answer(page, "14 small services")
+    page.get_by_label("Kind of work").select_option(label="Service")
+    _answer(page, "200 users")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Your own model").click()
+    chooser.value.set_files(huge)
+    assert "at most 1,048,576 bytes" in _error(page, "Model")
+    page.get_by_label("Kind of work").select_option(label="Simulation")
+    _answer(page, "simulation")
+
+
 def test_chinese_with_an_own_model_and_what_is_taken_away(page, tmp_path):
     page.set_viewport_size({"width": 390, "height": 900})
     page.get_by_label("Language").select_option(label="中文")
