@@ -4,8 +4,8 @@
 
 The server is warm, as it is between visitors. Beside the seconds of the clock stand those that
 processors worked, of the server with its kernels and of the browser: where others use the machine
-as well, these say more. Prints a table; with ``--write`` into docs/app.md, and takes the picture of the
-page that stands there.
+as well, these say more. Prints a table; with ``--write`` into docs/app.md, and takes the picture of
+the page that stands there.
 """
 
 import os

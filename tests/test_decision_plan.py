@@ -20,6 +20,7 @@ from gpuspec.constants.training import training_ratio_interval
 from gpuspec.decision.decide import ONE, TIE, Decision, decide
 from gpuspec.decision.errors import Z80, own_spreads, stream, two_sided
 from gpuspec.decision.plan import (
+    front,
     limits,
     panel,
     words,
@@ -34,6 +35,8 @@ from gpuspec.decision.plan.sensitivity import LOAD_ROWS, Gap, tornado
 from gpuspec.decision.plan.words_page import answer_page, rest_page
 from gpuspec.decision.plans import Policy
 from gpuspec.decision.scenario import asked_scenario, owned_list, scenario
+from gpuspec.decision.settings import settings_table
+from gpuspec.decision.upgrade.tables import strategy_table, ways_table
 from gpuspec.decision.worth import worth
 from gpuspec.report.compose import _speaking
 from gpuspec.topics.ways import capacity
@@ -120,7 +123,7 @@ def test_a_faster_replica_carries_no_less(one, other):
         (9_999.6, "10,000 USD", "1 万美元"),
         (677_300, "677,000 USD", "67.7 万美元"),
         (1_256_000, "1.26 million USD", "126 万美元"),
-        (2.194e9, "2,190 million USD", "21.9 亿美元"),
+        (2.194e9, "2.19 billion USD", "21.9 亿美元"),
         (-4_321, "-4,320 USD", "-4,320 美元"),
     ],
 )
@@ -134,7 +137,16 @@ def test_an_amount_has_three_digits_in_both_languages(both, usd, english, chines
 def test_both_languages_round_alike(usd):
     prices = scenario(BOTH).prices
     english, chinese = words.Voice(prices).money(usd), words.Voice(prices, "zh").money(usd)
-    size = {"million": 1e6, "cents": 1e-2, "万美元": 1e4, "亿美元": 1e8, "美分": 1e-2}
+    size = {
+        "million": 1e6,
+        "billion": 1e9,
+        "trillion": 1e12,
+        "cents": 1e-2,
+        "万美元": 1e4,
+        "亿美元": 1e8,
+        "万亿美元": 1e12,
+        "美分": 1e-2,
+    }
     told = [
         float(text.split()[0].replace(",", "")) * size.get(text.split()[1], 1.0)
         for text in (english, chinese)
@@ -164,7 +176,7 @@ def test_page_one_says_what_was_asked_and_which_defaults_it_took(both):
     rest = rest_page(both).text
     taken = rest[rest.index("Taken, as nothing was named") :]
     assert "36 months is the usual one" in taken
-    assert "A100, H100 and H200" in taken
+    assert "A100 SXM 80 GB, H100 SXM and H200 SXM" in taken
     stated = decided({"workloads[0].ttft_limit_s": 1, "horizon_months": 12, "allow.gpus": "H100"})
     assert "The first token" not in rest_page(stated).text
     assert "usual one" not in rest_page(stated).text
@@ -256,7 +268,7 @@ def test_equal_plans_are_called_equal_and_the_rule_is_named(both):
     dear = (best.simplicity[0] + 1, *best.simplicity[1:])
     object.__setattr__(same, "__class__", type("Dear", (type(best),), {"simplicity": dear}))
     text = answer_page(Decision(both.scenario, both.problem, (best, same))).text
-    assert "Equal to it, within the error: H100 for all" in text
+    assert "Equal to it, within the error: H100 SXM for all" in text
     assert "What decided is fewer kinds of GPU" in text
     assert "+0 %" not in page(both)
     if other.expected_usd > best.expected_usd * (1 + TIE):
@@ -289,7 +301,7 @@ def test_prices_are_graded_by_the_worst_of_them():
     mixed = mine | {"allow": {"gpus": "H100", "modes": "own,on-demand"}}
     old = decided(mixed | {"prices.quotes": "H100:on-demand=20.0", "budget": {}, "limits": {}})
     assert answer_record(old)["recommendation"]["price_grade"] == "guess"
-    assert "in part a guess: H100 (bought" in answer_page(old).text
+    assert "in part a guess: H100 SXM (bought" in answer_page(old).text
 
 
 def test_what_is_not_used_is_named():
@@ -303,7 +315,7 @@ def test_what_is_not_used_is_named():
     found = decided(changes)
     text = page(found)
     assert "1 USD = 7.1 CNY" in text
-    assert "your quotes of L40S, which allow.gpus does not list" in text
+    assert "your quotes of L40S PCIe, which allow.gpus does not list" in text
     assert "H200 NVL. Give a quote of your own" in text
     assert "owned.book_usd and limits.racks" in text
     assert "prompts read on GPUs of their own; gpuspec estimate" in text
@@ -327,12 +339,12 @@ def test_contracts_beyond_the_horizon_are_told():
 def test_what_is_sold_and_what_is_kept_is_told():
     owned = {"owned": [{"gpu": "A100", "count": 16}], "workloads": [ONCE]}
     kept = decided(owned | {"allow.sell": False})
-    assert "You own 16 x A100, none of which may be sold" in answer_page(kept).text
-    assert "Keep the 16 x A100 that are owned." in answer_page(kept).text
+    assert "You own 16 x A100 SXM 80 GB, none of which may be sold" in answer_page(kept).text
+    assert "Keep the 16 x A100 SXM 80 GB that are owned." in answer_page(kept).text
     sold = decided(owned)
     count = sold.best.sold["gpus"].sum()
-    assert f"Sell {count:.0f} x A100 of those that are owned" in answer_page(sold).text
-    assert "H200 for all" not in words.policy_words(sold.best.policies[0])
+    assert f"Sell {count:.0f} x A100 SXM 80 GB of those that are owned" in answer_page(sold).text
+    assert "H200 SXM for all" not in words.policy_words(sold.best.policies[0])
 
 
 def test_a_service_runs_on_spot_only_where_it_may_stop():
@@ -340,6 +352,24 @@ def test_a_service_runs_on_spot_only_where_it_may_stop():
     assert "on spot" not in answer_page(decided(modes)).text.split("\n\n")[1]
     stops = decided(modes | {"workloads[0].interruptible": True})
     assert "on spot for the runs of chat" in answer_page(stops).text
+
+
+def test_what_a_job_on_spot_rests_on_is_told_and_drawn():
+    big = ONCE | {"tokens": 2e11, "deadline_days": 60, "model": "Llama-3.1-70B"}
+    spot = {"allow.modes": "spot", "allow.gpus": "H100"}
+    found = decided(spot, {"name": "one", "workloads": [big]})
+    run = found.best.runs.iloc[0]
+    way = found.problem.options[0].table.iloc[int(run["way"])]
+    assert run["gpus"] > 8
+    assert 0.8 < run["useful"] < 0.99
+    assert run["days"] == pytest.approx(way["days"] / run["useful"])  # stops take time as well
+    servers = int(np.ceil(run["gpus"] / 8))
+    assert f"whether {servers} servers joined by a fast network can be had together" in page(found)
+    useful = found.problem.draws.spot_useful(3.6e-4, run["gpus"])
+    assert useful.min() < 0.95 < 0.98 < useful.max()
+    few = decided(spot, {"name": "one", "workloads": [ONCE | {"tokens": 1e7}]})
+    assert few.best.runs.iloc[0]["venue"] == "spot"
+    assert "may be withdrawn" not in page(few)  # an hour on one GPU
 
 
 def test_work_that_nothing_can_be_had_for_is_told_as_undone():
@@ -351,6 +381,24 @@ def test_work_that_nothing_can_be_had_for_is_told_as_undone():
     text = answer_page(whole).text
     assert "which are there after" in text
     assert "its work stays undone, counted at" in text
+
+
+def test_a_recommendation_far_from_what_was_measured_says_so_in_its_headline(once):
+    big = ONCE | {"model": "Llama-3.1-405B", "tokens": 1e10, "deadline_days": 60}
+    found = decided({"limits.gpus": 96}, {"name": "one", "workloads": [big]})
+    assert "host memory" in found.best.runs.iloc[0]["split"]
+    warned = "Nothing like the settings of tuning was measured: try them before you sign."
+    assert warned in answer_page(found).text.split("\n\n")[1]
+    assert warned not in page(once)
+
+
+def test_of_ways_that_cost_the_same_the_one_that_was_measured_is_told():
+    chat = SERVICE | {"model": "DeepSeek-R1", "isl": 4000, "osl": 1000, "tpot_limit_s": 0.04}
+    asked = {"workloads": [chat | {"concurrency": 4}], "allow": {"gpus": "H200"}}
+    found = decided(content={"name": "one", **asked})
+    splits = found.problem.options[0].table[["split", "ground", "unit_gpus"]]
+    assert "TP 4 PP 2" not in set(splits["split"])  # on 8 GPUs too, but seldom run so
+    assert "Settings like all of these were measured." in page(found)
 
 
 def test_simulations_tenants_and_images_are_told_too():
@@ -375,7 +423,7 @@ def test_simulations_tenants_and_images_are_told_too():
     }
     found = decided(content=content)
     text = answer_page(found).text
-    assert "md takes 500 GPU-hours of A100 a run" in text
+    assert "md takes 500 GPU-hours of A100 SXM 80 GB a run" in text
     assert "small are 10 small services on slices of GPUs" in text
     assert "art makes 2 images a second" in text
     table = words_tables.works_table(found)
@@ -460,11 +508,18 @@ def test_limits_that_must_give_together_are_told_as_such():
     assert decide(scenario(BOTH, changes), quick=True).feasible
 
 
+TABLES = (words_tables.works_table, words_tables.plans_table, front.terms_table, strategy_table)
+TABLES += (worth, settings_table, break_evens, tornado)
+
+
 def test_tables_of_an_empty_answer_keep_their_columns(nothing, both):
-    for table in (words_tables.works_table, words_tables.plans_table):
+    for table in TABLES:
         empty, full = table(nothing), table(both)
-        assert len(empty) == 0
-        assert list(empty.columns) == list(full.columns)
+        assert len(empty) == 0, table
+        assert list(empty.columns) == list(full.columns), table
+        assert empty.index.name == full.index.name, table
+    for table in (words_tables.rejected_table, words_tables.offers_table, ways_table):
+        assert list(table(nothing).columns) == list(table(both).columns), table
     assert list(nothing.table.columns) == list(both.table.columns)
 
 
@@ -533,7 +588,7 @@ def test_the_command_refuses_what_it_cannot_use_with_exit_code_2(command):
 
 
 NAMES = (
-    r"GPU|A100|H100|H200|L40S|NVL|PCIe|LoRA|QLoRA|Llama-?|Qwen[\d.]*|SDXL|sdxl|FP8|FP64|BF16|USD"
+    r"GPU|A100|SXM|GB|H100|H200|L40S|NVL|PCIe|LoRA|QLoRA|Llama-?|Qwen[\d.]*|SDXL|sdxl|FP8|FP64|BF16|USD"
     r"|CNY|kW|TP|DP|PP|CP|EP|ZeRO-\d|MIG|chat|tuning|both|once|md|B\b|gpuspec (estimate|quotes)"
     r"|megatron-core|Hopper|Ampere|on\b|API|DeepInfra|Nebius|Novita|token"
 )

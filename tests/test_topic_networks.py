@@ -246,7 +246,7 @@ def test_what_is_not_sure_of_a_model_is_said_where_it_trains(tmp_path):
     path.write_text(json.dumps(keys | {"my_extra_attention": 3}), "utf-8")
     question = networks.NetworksQuestion.ask(model=str(path), gpus="H100", nodes="2")
     table = networks.network_table(question, question.devices[0])
-    assert "my_extra_attention" in words.network_sentences(question, table)
+    assert "my_extra_attention" in words.network_sentences(question, table).text
 
 
 def test_tables_of_jobs_say_what_was_measured_of_their_links():
@@ -256,7 +256,7 @@ def test_tables_of_jobs_say_what_was_measured_of_their_links():
     assert by["10 GbE"] == "far"  # slower than every network that was measured
     assert by["8 x NDR"] == "measured"
     assert (scaling.loc[scaling["nodes"] == 1, "ground"] == "measured").all()
-    said = words.network_sentences(q, scaling)
+    said = words.network_sentences(q, scaling).text
     assert "Ground of 10 GbE" in said
     assert "25 GB/s a node" in said
     tensor = networks.tensor_table(q, [q.model])

@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", help="File to write; reports/NAME.pdf unless given.")
 @click.option("--format", "kind", metavar="pdf|html|ipynb", help="By the suffix of the output.")
 @click.option("--show-code", is_flag=True, help="Print the code cells too.")
-@click.option("--appendix", is_flag=True, help="List every parameter, unchanged ones too.")
+@click.option(
+    "--appendix",
+    is_flag=True,
+    help="Add the evidence: every parameter, and how the answer is found.",
+)
 @click.option("--list", "listing", is_flag=True, help="List the notebooks and stop.")
 @quiet_option
 @json_option

@@ -113,13 +113,13 @@ class Options:
     missed: Missed | None = None
     """The nearest way where none keeps the limits; None where some do, or nothing runs at all."""
 
-    def redrawn(self, scenario: Scenario, draws: Draws) -> Options:
-        """Return the same ways with their needs in other draws."""
+    def redrawn(self, scenario: Scenario, draws: Draws, **changed: Any) -> Options:
+        """Return the same ways with their needs in other draws, and other fields changed."""
         w, fast = scenario.workloads[self.place], scenario.objective == "time"
-        rows = records(self.table)
-        speeds = [_speed(w, row, draws) for row in rows]
-        found = replace(self, needs=_needs(w, rows, speeds, self.ways, self.sizes, fast))
-        vars(found)["cells"] = self.cells  # of the same table
+        found = replace(self, **changed)
+        needs = needs_of(w, self.rows, found.ways, found.sizes, draws, fast)
+        found = replace(found, needs=needs)
+        vars(found).update(cells=self.cells, rows=self.rows)  # of the same table
         return found
 
     def with_parts(
@@ -130,7 +130,7 @@ class Options:
         `parts` say ``whole_way``, ``share_from``, ``share_to`` and ``spares``.
         """
         w, fast = scenario.workloads[self.place], scenario.objective == "time"
-        rows, needs = records(self.table), list(self.needs)
+        rows, needs = list(self.rows), list(self.needs)
         within: dict[int, Any] = {}
         for part in parts:
             way = part["whole_way"]
@@ -147,6 +147,11 @@ class Options:
     def is_job(self) -> bool:
         """Whether it is a job: it ends, and may wait."""
         return bool(len(self.table)) and bool(np.isfinite(self.table["days"]).any())
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the table, not to be changed."""
+        return records(self.table)
 
     @cached_property
     def cells(self) -> dict[str, np.ndarray]:
@@ -249,6 +254,18 @@ def _speed(w: Workload, row: Mapping[str, Any], draws: Draws) -> np.ndarray:
     """Return (S,) the factor on the speed of a way."""
     gpus = int(row["unit_gpus"])
     return draws.speed(w, str(row["gpu"]), str(row["precision"]), doubtful(row), gpus)
+
+
+def needs_of(
+    w: Workload,
+    rows: Sequence[Mapping[str, Any]],
+    ways: Ways,
+    size: np.ndarray,
+    draws: Draws,
+    fastest: bool = False,
+) -> list[Need]:
+    """Return what rows of a table of ways need for whole work of some sizes."""
+    return _needs(w, rows, [_speed(w, row, draws) for row in rows], ways, size, fastest)
 
 
 def _needs(
@@ -413,5 +430,24 @@ def _worth(
         # Services whose needs spread otherwise may be cheaper beside others.
         cheap = [] if job else sorted(places, key=lambda i: (spent[i], atonce[i]))[:KEPT]
         close = [i for i in cheap if spent[i] <= ABOVE * spent[cheap[0]]]
-        kept += dict.fromkeys([*front, *close])
-    return sorted(dict.fromkeys(kept))
+        some_of = sorted(dict.fromkeys([*front, *close]))
+        kept += [i for i in some_of if not any(_serves(rows, needs, j, i) for j in some_of)]
+    return sorted(kept)
+
+
+def _serves(rows: list[dict[str, Any]], needs: list[Need], one: int, other: int) -> bool:
+    """Return whether one way of a GPU and format is as good as another in all that counts.
+
+    That is GPUs and limits in every draw, the smallest number that is added, what a replica
+    carries, the ground and the speed; of two that are alike in all of it the first is as good.
+    """
+
+    def bad(i: int) -> tuple[Any, ...]:
+        row, need = rows[i], needs[i]
+        mine = int(row["unit_gpus"]), int(row["ground"]), bool(row["inherited"])
+        return (*mine, -need.carried, need.time_s, need.central, need.gpus, need.over)
+
+    each = [(np.asarray(a), np.asarray(b)) for a, b in zip(bad(one), bad(other), strict=True)]
+    if one == other or any((a > b).any() for a, b in each):
+        return False
+    return one < other or any((a < b).any() for a, b in each)

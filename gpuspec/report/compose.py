@@ -35,6 +35,8 @@ from gpuspec.views.language import Words, translator
 
 # Never shown: controls, the parameters (the title page lists them), what an author marks so.
 LEFT_OUT = {"interactive", "parameters", "injected-parameters", "remove-report"}
+EVIDENCE = "appendix"
+"""Tag of cells that a report shows only where an appendix is asked for."""
 FRONT, QUESTION = "<!-- front -->", "<!-- question -->"
 """Where the HTML puts what was asked and the contents, and the question below its answer."""
 _SMALL, _FRONT = "#question-block(question)\n#show: small", "#front\n#show: usual"
@@ -100,11 +102,12 @@ def compose(
 
     `values` are the parameters that were set; `language` is that of the labels and, as far as the
     catalogue has its texts, of the story. The first section stands under the title; what was asked,
-    and the contents, come between it and the others. An `appendix` lists every parameter.
+    and the contents, come between it and the others. An `appendix` lists every parameter, and lets
+    cells with the tag `EVIDENCE` be shown.
     """
     words = translator(language)
     shown = _ShownOutputs(words)
-    node, _ = shown.preprocess(_story(executed, notebook), {})
+    node, _ = shown.preprocess(_story(executed, notebook, appendix), {})
     node.cells = _speaking(node.cells)
     for cell in node.cells:
         if cell.cell_type == "markdown":
@@ -157,11 +160,15 @@ def _silent(section: list[NotebookNode]) -> bool:
     return bool(code) and not any(c.outputs for c in code)
 
 
-def _story(executed: NotebookNode, notebook: Notebook) -> NotebookNode:
-    """Copy the notebook without its opening cell, which the title page prints."""
+def _story(executed: NotebookNode, notebook: Notebook, appendix: bool) -> NotebookNode:
+    """Copy the notebook without its opening cell, which the title page prints, and without the
+    evidence of an appendix that nobody asked for.
+    """
     node = deepcopy(executed)
     if notebook.title != notebook.name or notebook.question:
         node.cells = node.cells[1:]
+    if not appendix:
+        node.cells = [c for c in node.cells if EVIDENCE not in c.metadata.get("tags", [])]
     return node
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gpuspec.base.units import GIB, MICRO
 from gpuspec.catalog.models.formats import format_title
+from gpuspec.views.amounts import plain, three_digits
 from gpuspec.views.language import Words, say
 
 if TYPE_CHECKING:
@@ -27,12 +28,12 @@ class Column(NamedTuple):
 
 
 def amount(value: float) -> str:
-    """Write an amount so that it can be read: whole thousands, else three digits.
+    """Write an amount with three digits.
 
     >>> amount(95836.6), amount(0.2053)
-    ('95,837', '0.205')
+    ('95,800', '0.205')
     """
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.3g}"
+    return plain(three_digits(value))
 
 
 def unit_of_days(days: float) -> tuple[str, float]:

@@ -5,25 +5,20 @@ output's metadata under the key ``"gpuspec"``, where :mod:`gpuspec.report` finds
 """
 
 import base64
-import io
 import math
 import os
-import sys
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
-import matplotlib as mpl
 import numpy as np
-import pandas as pd
-from matplotlib.backends.backend_svg import FigureCanvasSVG, RendererSVG
-from matplotlib.transforms import Bbox
 
 from gpuspec.base.aligned import aligned
 from gpuspec.base.errors import UnknownNameError
-from gpuspec.views import PICTURES_AS_PNG, TEXT_IN_PICTURES
-from gpuspec.views.charts import FACES, settled
+from gpuspec.base.lazy import pd
+from gpuspec.views import PICTURES_AS_PNG
 from gpuspec.views.columns import heading_in
 from gpuspec.views.language import say
 from gpuspec.views.markdown import Markdown, marked, printable
@@ -40,11 +35,6 @@ MISSING = "–"
 
 # A column of short texts stays on one line, a column of long ones gets room to wrap in.
 _STAYS, _WRAPS = "white-space: nowrap", "min-width: 12em"
-
-# The salt and the missing date make the bytes a function of the drawing alone.
-_SVG: Any = {"svg.hashsalt": "gpuspec", "svg.image_inline": True}
-PNG_DPI, PNG_COLORS = 96, 32
-_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
 class ShownFigure:
@@ -127,33 +117,13 @@ def figure(fig: "Figure", caption: str, alt: str, *, tight: bool = True) -> Show
     ShownFigure
         Shows as SVG. The same drawing gives the same bytes every time.
     """
-    settled(fig)
-    svg = drawn(fig, tight)
-    png = _as_png(fig, tight) if os.environ.get(PICTURES_AS_PNG) else b""
-    _close(fig)
+    from gpuspec.views import charts, drawing  # bring Matplotlib, which tables do without
+
+    charts.settled(fig)
+    svg = drawing.drawn(fig, tight)
+    png = drawing.as_png(fig, tight) if os.environ.get(PICTURES_AS_PNG) else b""
+    drawing.close(fig)
     return ShownFigure(svg, told(_one_line(caption)), told(_one_line(alt)), png)
-
-
-def drawn(fig: "Figure", tight: bool) -> str:
-    """Return a Matplotlib figure as SVG."""
-    stream = io.StringIO()
-    kept = os.environ.get(TEXT_IN_PICTURES)
-    with mpl.rc_context({**_SVG, **FACES, "svg.fonttype": "none" if kept else "path"}):
-        box = _laid_out(fig, tight)
-        fig.savefig(stream, format="svg", bbox_inches=box, metadata=_NO_METADATA)
-    svg = printable(stream.getvalue())
-    return svg[svg.index("<svg") :]
-
-
-def _as_png(fig: "Figure", tight: bool) -> bytes:
-    """Return a figure that has been drawn as a small PNG, of `PNG_COLORS` colours."""
-    from PIL import Image
-
-    stream, small = io.BytesIO(), io.BytesIO()
-    with mpl.rc_context(FACES):
-        fig.savefig(stream, format="png", dpi=PNG_DPI, bbox_inches="tight" if tight else None)
-    Image.open(stream).convert("RGB").quantize(PNG_COLORS).save(small, "png", optimize=True)
-    return small.getvalue()
 
 
 def table(
@@ -180,6 +150,7 @@ def table(
     Returns
     -------
     ShownTable
+        Without the columns that have nothing to say.
 
     >>> table(pd.DataFrame({"GPU": ["H100"], "TFLOP/s": [989.4]}), "Dense BF16 rates")
     Table: Dense BF16 rates
@@ -199,52 +170,16 @@ def table(
         [printable(_written(value, formats.get(name))) for value in shown.iloc[:, i]]
         for i, name in enumerate(columns)
     ]
-    sides = [align.get(name) or _side(shown.iloc[:, i]) for i, name in enumerate(columns)]
-    rows = [list(row) for row in zip(*cells, strict=True)]
-    rows = [[told(cell) for cell in row] for row in rows]
-    heads = [told(heading_in(head, say)) for head in columns]
+    cells = [[told(cell) for cell in column] for column in cells]
+    says = [i for i, column in enumerate(cells) if not column or set(column) - {"", MISSING}]
+    sides = [align.get(columns[i]) or _side(shown.iloc[:, i], cells[i]) for i in says]
+    rows = [list(row) for row in zip(*(cells[i] for i in says), strict=True)]
+    heads = [told(heading_in(columns[i], say)) for i in says]
     return ShownTable(heads, rows, sides, told(_one_line(caption)))
-
-
-class _Measured(FigureCanvasSVG):
-    """A canvas on which a layout is measured by one renderer, which keeps the sizes of texts."""
-
-    def __init__(self, fig: "Figure") -> None:
-        super().__init__(fig)
-        width, height = fig.get_size_inches() * fig.dpi
-        self._renderer = RendererSVG(width, height, io.StringIO())
-
-    def get_renderer(self) -> RendererSVG:
-        """Return that renderer."""
-        return self._renderer
-
-
-def _laid_out(fig: "Figure", tight: bool) -> Bbox | None:
-    """Place the parts of a drawing without drawing it; return what `tight` cuts it to.
-
-    `savefig` by itself draws it once to lay it out and once to write it.
-    """
-    fig.set_dpi(72)  # as SVG is written
-    measured = _Measured(fig).get_renderer()
-    engine = fig.get_layout_engine()
-    if engine is not None:
-        engine.execute(fig)
-        with mpl.rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
-            fig.set_layout_engine(None)  # "none" would leave one, and a drawing for it
-    if not tight:
-        return None
-    return fig.get_tightbbox(measured).padded(mpl.rcParams["savefig.pad_inches"])
 
 
 def _one_line(text: str) -> str:
     return " ".join(printable(text).split())
-
-
-def _close(fig: "Figure") -> None:
-    """Forget `fig` in pyplot, or the inline backend would show it a second time."""
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot is not None:
-        pyplot.close(fig)
 
 
 def _check_columns(columns: list[str], asked: Mapping[str, object], argument: str) -> None:
@@ -253,9 +188,15 @@ def _check_columns(columns: list[str], asked: Mapping[str, object], argument: st
             raise UnknownNameError(f"{argument} of table", name, columns)
 
 
-def _side(values: "pd.Series") -> Align:
+_AMOUNT = re.compile(r"[-+−<>≤≥]?\d[\d.,]*( ?[%x°]|( [^\W\d]+(/[^\W\d]+)?){0,4})?")
+"""A number, maybe with its unit in words."""
+
+
+def _side(values: "pd.Series", cells: list[str]) -> Align:
+    """Put numbers to the right, with their units too where all cells of a column are such."""
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    return "right" if numeric else "left"
+    said = [cell for cell in cells if cell not in ("", MISSING)]
+    return "right" if numeric or (said and all(map(_AMOUNT.fullmatch, said))) else "left"
 
 
 def _written(value: object, how: Format | None) -> str:

@@ -85,6 +85,15 @@ def marked(text: str) -> Markdown:
     return Markdown(_LATER_START.sub(r"\1\\\2", found))
 
 
+def bulleted(texts: Iterable[str]) -> Markdown:
+    """Return a list with an item for each text.
+
+    >>> bulleted(["one", "2 * 3"])
+    Markdown('- one\\n- 2 * 3')
+    """
+    return Markdown("\n").join(Markdown("- {}").format(marked(text)) for text in texts)
+
+
 def _inside(text: str) -> str:
     """Escape a text that stands inside a line."""
     return text if isinstance(text, Markdown) else _MARKS.sub(_escape, printable(text))

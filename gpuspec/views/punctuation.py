@@ -16,7 +16,11 @@ _BEFORE = re.compile(rf"(?<=[\w%)\]*]){_NUMBER}([,;:.?!]) +(?=\**[{_HAN}（“])
 _ENDS = re.compile(rf"(?<=[\w%)\]*]){_NUMBER}([.;]) +|(?<=[\w%)\]*])([.])$")
 _ROUND = re.compile(rf" ?\(([^()\n]*[{_HAN}][^()\n]*)\) ?")
 _AROUND = re.compile(rf"(?<=[{_HAN}]) ?\(([^()\n]*)\) ?")
-_GAP = re.compile(r"(?<=[，。；：？！、（）“”]) +| +(?=[，。；：？！、（）“”])")
+_GAP = re.compile(
+    rf"(?<=[，。；：？！、（）“”]) +| +(?=[，。；：？！、（）“”])|(?<=[{_HAN}]) +(?=[{_HAN}])"
+)
+_JOINED = re.compile(r"(?<=[和或与])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9%])(?=[和或与])")
+"""Where a word that joins two names stands without its blanks."""
 
 
 def punctuated(text: str) -> str:
@@ -34,7 +38,7 @@ def punctuated(text: str) -> str:
         part = _BEFORE.sub(lambda found: _WIDE[found[1]], part)
         part = _AROUND.sub(r"（\1）", _ROUND.sub(r"（\1）", part))
         part = _ENDS.sub(wide, part)
-        parts[i] = _GAP.sub("", part)
+        parts[i] = _JOINED.sub(" ", _GAP.sub("", part))
     if len(parts) > 1 and parts[-1] == ".":
         parts[-1] = "。"
     return "".join(parts)

@@ -8,6 +8,7 @@ from typing import Any
 
 from gpuspec.base.lazy import pd
 from gpuspec.catalog import gpu_titles, kept, table_rows
+from gpuspec.views.amounts import days_written, large
 from gpuspec.views.columns import unit_of_days
 from gpuspec.views.language import Words, say, spoken
 from gpuspec.views.markdown import BLOCK
@@ -17,6 +18,15 @@ from gpuspec.views.punctuation import CODE, punctuated
 def rows(table: pd.DataFrame) -> Any:
     """Return the rows of a table as named tuples."""
     return table.itertuples()
+
+
+def gpu_name(gpu_id: str) -> str:
+    """Return what a GPU of the table is called wherever it is told: the one name that it has.
+
+    >>> gpu_name("h200-sxm-141"), gpu_name("a100-sxm-80"), gpu_name("my-own-card")
+    ('H200 SXM', 'A100 SXM 80 GB', 'my-own-card')
+    """
+    return gpu_titles().get(gpu_id, gpu_id)
 
 
 def named(text: str) -> str:
@@ -40,7 +50,17 @@ def told(text: str) -> str:
     """
     parts = BLOCK.split(text)
     parts[::2] = [say(part) if part.strip() else part for part in parts[::2]]
-    return punctuated(named("".join(parts)))
+    parts = CODE.split(days_written(named("".join(parts))))
+    chinese = spoken() == "zh"
+    for i in range(0, len(parts), 2):
+        parts[i] = _PERCENT.sub(" %", parts[i])
+        parts[i] = _TIMES.sub(r"\1 张 ", parts[i]) if chinese else parts[i]
+    return punctuated("".join(parts))
+
+
+_PERCENT = re.compile(r"(?<=\d)%(?!\w)")
+_TIMES = re.compile(r"(?<![\w.-])(\d[\d,]*) x (?=[A-Z])")
+"""So many GPUs, as English counts them."""
 
 
 @kept
@@ -84,13 +104,8 @@ def count_words(count: float) -> str:
     >>> count_words(116.83e9), count_words(109.5e6), count_words(1e12), count_words(2e5)
     ('116.83 billion', '110 million', '1 trillion', '200,000')
     """
-    sizes = ((1e12, " trillion", 2), (1e9, " billion", 2), (1e6, " million", 0))
-    if spoken() == "zh":
-        sizes = ((1e12, " 万亿", 2), (1e8, " 亿", 2), (1e4, " 万", 0))
-    for size, word, digits in sizes:
-        if count >= size:
-            return f"{count / size:,.{digits}f}".removesuffix(".00") + word
-    return f"{count:,.0f}"
+    fine = count >= (1e8 if spoken() == "zh" else 1e9)
+    return large(count if count >= 1e4 else round(count), digits=2 if fine else 0)
 
 
 GROUND = {

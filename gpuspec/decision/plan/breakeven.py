@@ -7,8 +7,9 @@ import pandas as pd
 
 from gpuspec.decision.decide import Decision
 from gpuspec.decision.plan.sensitivity import Gap, price_column, price_words
-from gpuspec.decision.plan.words import paid_words, short_gpu
+from gpuspec.decision.plan.words import paid_words
 from gpuspec.formulas.cost import break_even_share, owned_fixed_hour_usd
+from gpuspec.views.words import gpu_name
 
 
 class BreakEven(NamedTuple):
@@ -59,7 +60,7 @@ def _price_even(gap: Gap, place: int) -> BreakEven | None:
     factor = 1 - gap.value / slope if abs(slope) >= 1e-9 else 0.0
     root = factor if factor > 0 else np.nan
     flips_at = price_words(offer, now * root) if factor > 0 else "no price does"
-    name = f"Price of {short_gpu(offer['gpu'])}, {paid_words(offer['label'])}"
+    name = f"Price of {gpu_name(offer['gpu'])}, {paid_words(offer['label'])}"
     far = abs(root - 1) if factor > 0 else np.inf
     words = (name, price_words(offer, now), flips_at)
     return BreakEven("price", offer["mode"], offer["gpu"], *words, now * root, now, far)
@@ -92,6 +93,6 @@ def _use_evens(decision: Decision) -> list[BreakEven]:
         energy = own["energy_hour_usd"].iloc[0], own["idle_hour_usd"].iloc[0]
         share = float(break_even_share(*hours, *energy))
         flips_at = f"{share:.0%} of all hours" if np.isfinite(share) else "never"
-        words = f"Own {short_gpu(name)} instead of renting it by the hour"
+        words = f"Own {gpu_name(name)} instead of renting it by the hour"
         rows.append(BreakEven("use", "own", name, words, "", flips_at, share, np.nan, np.inf))
     return rows

@@ -8,15 +8,7 @@ from gpuspec.base.lazy import pd
 from gpuspec.catalog.models.formats import format_title
 from gpuspec.decision.decide import Decision
 from gpuspec.decision.plan.sensitivity import price_column
-from gpuspec.decision.plan.words import (
-    Voice,
-    paid_words,
-    percent,
-    plan_words,
-    short_gpu,
-    voice_of,
-    whole,
-)
+from gpuspec.decision.plan.words import Voice, paid_words, percent, plan_words, voice_of, whole
 from gpuspec.decision.plan.words_asked import asked_sentences
 from gpuspec.decision.plan.words_outside import api_first
 from gpuspec.decision.plan.words_page import (
@@ -31,6 +23,7 @@ from gpuspec.views.columns import headings
 from gpuspec.views.display import Align
 from gpuspec.views.front import QUOTES_DAYS, SIGN_DAYS, TRIAL_DAYS, Step, headed
 from gpuspec.views.markdown import Markdown
+from gpuspec.views.words import gpu_name
 
 TERMS = headings("gpu", "gpus", "paid_as", "there", "price_today", "as_of", "grade")
 """Headings of the terms."""
@@ -74,15 +67,15 @@ def asked(decision: Decision, language: str | None = None) -> Markdown:
 
 def terms_table(decision: Decision, language: str | None = None) -> pd.DataFrame:
     """Return the terms to sign: a row a contract or purchase, then what is rented by use."""
-    voice, best = voice_of(decision, language), decision.best
+    voice, plans = voice_of(decision, language), decision.plans[:1]
     offers = decision.offers
     rows = []
-    for row in best.signed.to_dict("records"):
+    for row in (row for best in plans for row in best.signed.to_dict("records")):
         there = voice.say("now")
         if row["from_month"]:
             there = voice.say("after {months}", months=voice.months(row["from_month"]))
         rows.append(_term(offers.iloc[int(row["offer"])], whole(row["gpus"]), there, voice))
-    for row in best.rented.to_dict("records"):
+    for row in (row for best in plans for row in best.rented.to_dict("records")):
         of = offers[(offers["gpu"] == row["gpu"]) & (offers["mode"] == row["mode"])]
         if len(of):
             count = voice.say("up to {count}", count=whole(row["gpus_high"]))
@@ -95,7 +88,7 @@ def _term(offer: pd.Series[Any], count: str, there: str, voice: Voice) -> tuple[
     price, day = voice.price(float(row[price_column(row)]), str(row["mode"])), str(row["as_of"])
     grade = voice.say(str(grades(offer.to_frame().T).iloc[0]))
     return (
-        short_gpu(row["gpu"]),
+        gpu_name(row["gpu"]),
         count,
         paid_words(row["label"], voice.say),
         there,
@@ -119,7 +112,7 @@ def steps(decision: Decision, language: str | None = None) -> list[Step]:
     if not decision.feasible:
         text = "choose which of the limits gives, and ask again with it."
         return [Step("Whoever signs", QUOTES_DAYS, voice.say(text))]
-    kinds = voice.listed(dict.fromkeys(short_gpu(g) for g in decision.best.kinds_used))
+    kinds = voice.listed(dict.fromkeys(gpu_name(g) for g in decision.best.kinds_used))
     found = []
     if kinds:
         text = "ask for quotes of {gpus}; the section on quotes says whom, and at which price the "

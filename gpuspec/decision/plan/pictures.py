@@ -9,15 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from gpuspec.decision.plan.words import short_gpu
 from gpuspec.views import charts
 from gpuspec.views.language import say, spoken
 from gpuspec.views.punctuation import label, wrapped
+from gpuspec.views.words import gpu_name
 
 BEST, OTHER = "#0072B2", "#bbbbbb"
 LOW, HIGH = "#56B4E9", "#E69F00"
 MOST_PLANS = 6
-ROOM = 32
+ROOM = 44
 """Columns of a line that names a row of a picture."""
 
 
@@ -30,7 +30,9 @@ def plan_costs(
     USD into it. The first plan is the recommended one.
     """
     shown = plans.head(MOST_PLANS)
-    figure, axes = charts.blank_axes(7.0, 0.55 + 0.23 * len(shown), grid="x")
+    names = [wrapped(label, ROOM) for label in labels[: len(shown)]]
+    pitch = 0.13 + 0.1 * max(1 + name.count("\n") for name in names)
+    figure, axes = charts.blank_axes(7.0, 0.55 + pitch * len(shown), grid="x")
     cost, low, high = (shown[["expected_usd", "low", "high"]].to_numpy(float) * factor).T
     place = np.arange(len(shown))
     colors = [BEST, *[OTHER] * (len(shown) - 1)]
@@ -39,7 +41,6 @@ def plan_costs(
     axes.errorbar(cost, place, xerr=spread, fmt="none", ecolor="black", capsize=3, lw=1)
     for y, share in enumerate(shown["probability"]):
         axes.text(high.max() * 1.02, y, f"{share * 100:.0f} %", va="center", fontsize=8)
-    names = [wrapped(label, ROOM) for label in labels[: len(shown)]]
     _finished(figure, axes, names, title)
     axes.get_yticklabels()[0].set_fontweight("bold")
     axes.set_xlim(0, high.max() * 1.13)
@@ -84,7 +85,7 @@ def option_front(
     for i, (name, group) in enumerate(options.groupby("gpu", sort=False)):
         look: Any = {"color": colors[str(name)], "marker": charts.MARKERS[i % len(charts.MARKERS)]}
         axes.scatter(
-            group["time_s"], group["cost_usd"] * factor, label=short_gpu(str(name)), **look, **dots
+            group["time_s"], group["cost_usd"] * factor, label=gpu_name(str(name)), **look, **dots
         )
     line = front.sort_values("time_s", kind="stable")
     best = line[line["cost_usd"] <= np.minimum.accumulate(line["cost_usd"].to_numpy())]
@@ -118,7 +119,7 @@ def tornado_bars(table: pd.DataFrame, now: float, title: str, most: int = 9) -> 
             label = f"{name} end" if y == 0 else None
             axes.barh(y, (row[name] - now) * 100, 0.62, left=now * 100, label=label, **style)
     names = [f"{r['input']}: {r['from_']} to {r['to']}" for r in shown.to_dict("records")]
-    room = 36 if spoken() == "zh" else 62
+    room = 54 if spoken() == "zh" else 62
     _finished(figure, axes, [wrapped(say(n), room) for n in names], title, fontsize=7)
     axes.axvline(0, color="black", linewidth=1.2)
     axes.axvline(now * 100, color="#666666", linewidth=0.8, linestyle=":")
@@ -143,7 +144,7 @@ def probability_bars(tables: Sequence[tuple[str, pd.DataFrame]], title: str) -> 
             style |= {
                 "color": colors[name],
                 "linewidth": 0.5,
-                "label": short_gpu(name) if y == 0 else None,
+                "label": gpu_name(name) if y == 0 else None,
             }
             axes.barh(y, share, 0.66, left, **style)
             if share >= 0.08:

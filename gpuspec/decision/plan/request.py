@@ -18,13 +18,14 @@ from gpuspec.catalog import load_table
 from gpuspec.decision.decide import Decision
 from gpuspec.decision.errors import market_factors
 from gpuspec.decision.options import JOBS
-from gpuspec.decision.plan.words import PAID, Voice, short_gpu, voice_of
+from gpuspec.decision.plan.words import PAID, Voice, voice_of
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.worth import QUOTE, variants
 from gpuspec.topics.cost.prices import operating
 from gpuspec.topics.cost.prices.offers import TERM_MONTHS
 from gpuspec.topics.cost.prices.quotes import ASKED, COLUMNS
 from gpuspec.views.columns import headings
+from gpuspec.views.words import gpu_name
 
 MOST_NAMES = 4
 FAR = 10.0
@@ -206,7 +207,7 @@ def request_table(
     voice = voice_of(decision, language)
     shown = [
         (
-            short_gpu(row["gpu"]),
+            gpu_name(row["gpu"]),
             voice.say(PAID[PAID_AS.get(row["mode"], row["mode"])]),
             row["number"],
             row["ask"],
@@ -236,7 +237,7 @@ def request_notes(rows: pd.DataFrame, decision: Decision, language: str | None =
     found = []
     for name in ("network", "support"):
         for text, mine in rows.groupby(name, sort=False):
-            gpus = voice.listed(dict.fromkeys(short_gpu(gpu) for gpu in mine["gpu"]))
+            gpus = voice.listed(dict.fromkeys(gpu_name(gpu) for gpu in mine["gpu"]))
             head = voice.say(name.capitalize())
             found.append(f"{head} ({gpus}){voice.say(': ')}{text}{voice.say('.')}")
     return voice.joined(found)

@@ -13,12 +13,14 @@ from gpuspec.base.spread import spread
 from gpuspec.base.units import HOURS_MONTH
 from gpuspec.decision.decide import Decision, in_parts, problem_of
 from gpuspec.decision.errors import MARKET, Z80, Draws, own_spread
-from gpuspec.decision.plan.words import paid_words, short_gpu
+from gpuspec.decision.plan.words import paid_words
 from gpuspec.decision.plans import Plan, slim, with_columns
 from gpuspec.decision.programme import Model, solve
 from gpuspec.decision.scenario import Images, Inference, Scenario, Tenants, Training, Workload
 from gpuspec.decision.ways import scenario_ways
 from gpuspec.topics.cost.prices.quotes import RENT_MODES
+from gpuspec.views.amounts import plain, three_digits
+from gpuspec.views.words import gpu_name
 
 TREND_LOADS, TREND_SAMPLES, TREND_GAP = 8, 200, 2e-2
 """Loads of a replica, samples and gap of a changed question: coarser, the answer is a trend."""
@@ -92,8 +94,9 @@ class Gap:
         s = self._of_both(self.decision.scenario)
         names = self.decision.problem.kinds.names
         kept = [name for name in names if name in s.allow.gpus]
-        for place in range(len(s.workloads)):
-            scenario_ways(s, place, kept, TREND_LOADS)
+        for place, work in enumerate(s.workloads):
+            if not getattr(work, "arriving", 0.0):  # whose rates the decision has at hand
+                scenario_ways(s, place, kept, TREND_LOADS)
 
     def with_scenario(self, scenario: Scenario) -> tuple[float, str]:
         """Return the gap of the same GPUs and ways to pay under a changed question.
@@ -171,7 +174,8 @@ def price_column(offer: Mapping[Any, Any]) -> str:
 
 def price_words(offer: Mapping[Any, Any], value: float) -> str:
     """Write a price of an offer with its unit."""
-    return f"{value:,.0f} USD a GPU" if offer["mode"] == "own" else f"{value:,.2f} USD/h"
+    own = offer["mode"] == "own"
+    return f"{plain(three_digits(value))} USD a GPU" if own else f"{value:,.2f} USD/h"
 
 
 class Swing(NamedTuple):
@@ -219,7 +223,7 @@ def _price_rows(gap: Gap) -> list[Swing]:
         at = np.arange(len(offers)) == place
         low, high = (gap.with_prices(np.where(at, e / float(offer[column]), 1.0)) for e in ends)
         from_, to = (price_words(offer, end) for end in ends)
-        name = f"Price of {short_gpu(offer['gpu'])}, {paid_words(offer['label'])}"
+        name = f"Price of {gpu_name(offer['gpu'])}, {paid_words(offer['label'])}"
         rows.append(Swing(name, from_, to, low, high))
     rented = offers["mode"].isin(RENT_MODES).to_numpy()
     low, high = (gap.with_prices(np.where(rented, f, 1.0)) for f in (1 / MARKET, MARKET))
@@ -241,7 +245,7 @@ def _speed_rows(gap: Gap) -> list[Swing]:
         width = float(np.exp(Z80 * max(own_spread(kind, name) for kind in kinds)))
         low, high = (gap.with_speeds({name: f}) for f in (1 / width, width))
         rows.append(
-            Swing(f"Speed of {short_gpu(name)} against the others", *_percents(width), low, high)
+            Swing(f"Speed of {gpu_name(name)} against the others", *_percents(width), low, high)
         )
     low, high = (gap.with_speeds(dict.fromkeys(names, f)) for f in (0.85, 1 / 0.85))
     return [*rows, Swing("All speeds together", *_percents(1 / 0.85), low, high)]

@@ -31,9 +31,10 @@ from gpuspec.decision.options import SERVICES
 from gpuspec.decision.plans import Plan, Policy
 from gpuspec.decision.programme import HOUR, POOL, SPOT, VENUES
 from gpuspec.decision.scenario.records import Prices
+from gpuspec.views.amounts import money, plain, three_digits
 from gpuspec.views.columns import unit_of_days
 from gpuspec.views.language import ENGLISH, Words, spoken, translator
-from gpuspec.views.words import listed
+from gpuspec.views.words import gpu_name, listed
 
 PAID = {
     "on-demand": "by the hour",
@@ -113,14 +114,7 @@ class Voice:
 
     def money(self, usd: float) -> str:
         """Write an amount in the unit that suits its size, with three digits."""
-        amount, currency = three_digits(usd * self.prices.per_usd), self.prices.currency
-        if 0 < abs(amount) < 1 and currency == "USD":
-            return self.say("{amount} cents", amount=plain(three_digits(amount * 100)))
-        chinese = self.language == "zh"
-        units = ((1e8, "亿"), (1e4, "万")) if chinese else ((1e6, "million"),)
-        size, word = next((u for u in units if abs(amount) >= u[0]), (1.0, ""))
-        text = " ".join(filter(None, (plain(amount / size), word)))
-        return f"{text}{'' if chinese and word else ' '}{self.say(currency)}"
+        return money(usd * self.prices.per_usd, self.prices.currency, self.language)
 
     def price(self, usd: float, mode: str) -> str:
         """Write the price of a GPU, or of an hour of one with its cents."""
@@ -165,31 +159,13 @@ class Voice:
     def counted(self, gpus: Mapping[str, float]) -> str:
         """List numbers of GPUs by kind."""
         return self.listed(
-            self.say("{count} x {gpu}", count=whole(n), gpu=short_gpu(g)) for g, n in gpus.items()
+            self.say("{count} x {gpu}", count=whole(n), gpu=gpu_name(g)) for g, n in gpus.items()
         )
 
 
 def voice_of(decision: Decision, language: str | None = None) -> Voice:
     """Return the voice that tells a decision in a language."""
     return Voice(decision.scenario.prices, language or spoken())
-
-
-def three_digits(value: float) -> float:
-    """Round to three significant digits.
-
-    >>> three_digits(1_056_165.3), three_digits(0.01234)
-    (1060000.0, 0.0123)
-    """
-    return float(f"{value:.3g}")
-
-
-def plain(value: float) -> str:
-    """Write a rounded number without an exponent.
-
-    >>> plain(1060000.0), plain(14.2)
-    ('1,060,000', '14.2')
-    """
-    return f"{value:,.10g}"
 
 
 def whole(value: float) -> str:
@@ -212,21 +188,8 @@ def percent(share: float, sign: bool = False) -> str:
     return f"{'-' if share < 0 else '+' if sign else ''}{text} %"
 
 
-def short_gpu(name: str) -> str:
-    """Return what a buyer calls a GPU of the table.
-
-    >>> short_gpu("h100-sxm-80"), short_gpu("h100-pcie-80"), short_gpu("a100-sxm-40")
-    ('H100', 'H100 PCIe', 'A100 40GB')
-    """
-    family, form, memory = [*name.rsplit("-", 2), "", ""][:3]
-    kind = {"pcie": " PCIe", "nvl": " NVL"}.get(form, "")
-    kind = "" if family in ("l40s", "rtx-pro-6000") else kind
-    smaller = f" {memory}GB" if (family, memory) in (("a100", "40"), ("gh200", "144")) else ""
-    return family.upper() + kind + smaller
-
-
 def policy_words(
-    policy: Policy, say: Words = ENGLISH, name: Callable[[str], str] = short_gpu
+    policy: Policy, say: Words = ENGLISH, name: Callable[[str], str] = gpu_name
 ) -> str:
     """Return what a plan is, with GPUs as buyers call them unless another `name` is asked."""
     first, second = [*map(name, policy.gpus), "", ""][:2]
@@ -269,7 +232,7 @@ def fleet(plan: Plan) -> dict[str, float]:
 
 def fleet_label(plan: Plan) -> str:
     """Return the GPUs of a plan as a short label of a picture."""
-    parts = [f"{whole(n)} {short_gpu(g)}" for g, n in fleet(plan).items()]
+    parts = [f"{whole(n)} {gpu_name(g)}" for g, n in fleet(plan).items()]
     return " + ".join([*parts, *(["API"] if len(plan.bought) else [])])
 
 
@@ -353,7 +316,7 @@ def sharing(plan: Plan, voice: Voice) -> list[str]:
                 )
             found.append(say(what, **values))
             if work.kind in SERVICES and len(layers(work)) > 1:
-                first = short_gpu(str(rows["gpu"].iloc[0]))
+                first = gpu_name(str(rows["gpu"].iloc[0]))
                 found.append(say("The {gpu} are filled first, at every hour.", gpu=first))
     return found
 

@@ -11,11 +11,12 @@ from gpuspec.catalog.models import model
 from gpuspec.constants.engine import engine
 from gpuspec.decision.errors import SURE
 from gpuspec.decision.loads import stated
-from gpuspec.decision.plan.words import PAID, Voice, percent, plain, short_gpu, three_digits, whole
+from gpuspec.decision.plan.words import PAID, Voice, percent, whole
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Hpc, Images, Inference, Scenario, Tenants, Training, Workload
 from gpuspec.topics.cost.prices import MODES
-from gpuspec.views.words import count_words
+from gpuspec.views.amounts import plain, three_digits
+from gpuspec.views.words import count_words, gpu_name
 
 LATER = ("kind", "name")
 """Fields of a workload that are its heading."""
@@ -68,7 +69,7 @@ def _work(w: Workload, voice: Voice) -> list[str]:
     elif isinstance(w, Hpc):
         text = "{name} takes {hours} GPU-hours of {gpu} a run ({workload})."
         words = {"name": w.name, "hours": plain(w.gpu_hours), "workload": w.workload}
-        found = [say(text, **words, gpu=short_gpu(w.reference_gpu)), *_runs(w, voice)]
+        found = [say(text, **words, gpu=gpu_name(w.reference_gpu)), *_runs(w, voice)]
     else:
         found = [_tenants(w, voice)]
     found += [t.words for t in stated(w, say) if not t.is_default]
@@ -191,7 +192,7 @@ def _means(s: Scenario, voice: Voice) -> list[str]:
         text = "You own {gpus}." if s.allow.sell else "You own {gpus}, none of which may be sold."
         found.append(say(text, gpus=voice.counted(counts)))
     if "gpus" in s.allow.model_fields_set:
-        gpus = voice.listed(short_gpu(g) for g in s.allow.gpus)
+        gpus = voice.listed(gpu_name(g) for g in s.allow.gpus)
         found.append(say("To choose from: {gpus}.", gpus=gpus))
     if set(s.allow.modes) != set(MODES):
         modes = voice.listed(say(PAID[m]) for m in s.allow.modes)
@@ -219,7 +220,7 @@ def default_sentences(s: Scenario, voice: Voice, plan: Plan | None = None) -> li
             say("The horizon of {months} is the usual one.", months=voice.months(s.horizon_months))
         )
     if "gpus" not in s.allow.model_fields_set:
-        gpus = voice.listed(short_gpu(g) for g in s.allow.gpus)
+        gpus = voice.listed(gpu_name(g) for g in s.allow.gpus)
         found.append(say("To choose from: {gpus}, rented or bought.", gpus=gpus))
     found += _reserve(s, voice)
     if plan and plan.power_kw and "power_share" not in s.prices.model_fields_set:

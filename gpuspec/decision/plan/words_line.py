@@ -6,10 +6,12 @@ from typing import Any
 
 from gpuspec.catalog.models import model
 from gpuspec.decision.decide import Decision
-from gpuspec.decision.plan.words import Voice, plain, short_gpu, three_digits, voice_of
+from gpuspec.decision.plan.words import Voice, voice_of
 from gpuspec.decision.plan.words_asked import token_words
 from gpuspec.decision.scenario import Scenario
+from gpuspec.views.amounts import plain, three_digits
 from gpuspec.views.markdown import Markdown
+from gpuspec.views.words import gpu_name
 
 SAID = {
     "model": "{said} is taken as {value}, a typical model of that size (of {works}).",
@@ -43,7 +45,7 @@ def assumed_sentences(s: Scenario, voice: Voice) -> list[str]:
     for (name, value, said), names in works.items():
         text = SAID[name] if said and name in SAID else NOT_STATED.get(name, OTHER)
         values = {"works": voice.listed(names), "value": value, "said": said, "field": name}
-        found.append(voice.say(text, **values, gpu=short_gpu("a100-sxm-80")))
+        found.append(voice.say(text, **values, gpu=gpu_name("a100-sxm-80")))
     return found
 
 

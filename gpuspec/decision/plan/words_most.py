@@ -11,8 +11,9 @@ from gpuspec.decision.gives import asked_limit
 from gpuspec.decision.plan.limits import Use, uses
 from gpuspec.decision.plan.most import QUICK, Grown, Most
 from gpuspec.decision.plan.record import answer_record
-from gpuspec.decision.plan.words import Voice, percent, plain, plan_words, three_digits, voice_of
+from gpuspec.decision.plan.words import Voice, percent, plan_words, voice_of
 from gpuspec.decision.plan.words_page import limit_words
+from gpuspec.views.amounts import plain, three_digits
 
 LOADS = {
     "users": "{count} users of {work}",

@@ -6,7 +6,8 @@ import numpy as np
 
 from gpuspec.decision.decide import Decision
 from gpuspec.decision.plan.outside import Outside, by_api, nothing_done
-from gpuspec.decision.plan.words import Voice, percent, plain, three_digits
+from gpuspec.decision.plan.words import Voice, percent
+from gpuspec.views.amounts import plain, three_digits
 
 COSTS = (
     "{work} costs {api} a month at {provider} (a price {days} days old), {median} at the median of "

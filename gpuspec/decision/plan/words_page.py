@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.catalog import gpu as device_of
+from gpuspec.catalog.engines import engine_for
 from gpuspec.catalog.models.formats import format_title
-from gpuspec.constants.ground import Ground
+from gpuspec.constants.engine import engine
+from gpuspec.constants.ground import FAR, Ground, called
 from gpuspec.decision.decide import (
     API,
     BOUGHT,
@@ -32,13 +35,10 @@ from gpuspec.decision.plan.words import (
     PAID,
     Voice,
     percent,
-    plain,
     plan_words,
     policy_words,
-    short_gpu,
     short_high,
     there,
-    three_digits,
     voice_of,
     whole,
 )
@@ -46,10 +46,14 @@ from gpuspec.decision.plan.words_asked import asked_sentences, default_sentences
 from gpuspec.decision.plan.words_line import assumed_sentences
 from gpuspec.decision.plan.words_outside import api_first, api_sentence, owned_sentence
 from gpuspec.decision.plan.words_place import place_sentences
+from gpuspec.decision.plan.words_spot import spot_sentences
 from gpuspec.decision.plans import ENOUGH, Plan
+from gpuspec.decision.scenario import Inference
 from gpuspec.topics.cost.prices import open_rows
+from gpuspec.views.amounts import plain, three_digits
 from gpuspec.views.front import headed
 from gpuspec.views.markdown import Markdown, marked
+from gpuspec.views.words import gpu_name
 
 NOTHING = "Nothing that is allowed does all of this within the limits."
 EVEN = 0.6
@@ -77,6 +81,7 @@ PARTS = {
     "energy": "{usd} of energy of hours in use",
     "owned today": "{usd} that GPUs which are owned lose of their worth",
     "effort": "{usd} of effort",
+    "undone": "{usd} counted for work that stays undone",
 }
 LIMITS = {
     "capital_usd": "Capital: {used} of {asked}, {left} are left.",
@@ -169,7 +174,8 @@ def _answer(decision: Decision, voice: Voice) -> Iterator[Markdown]:
     if sure < SURE:
         text = "All deadlines and limits are kept in {share} of the draws alone."
         yield Markdown("**{}**").format(say(text, share=percent(sure)))
-    beside = voice.joined([grade_sentence(decision, voice), api_first(decision, voice)])
+    told = grade_sentence(decision, voice), far_sentence(best, voice), api_first(decision, voice)
+    beside = voice.joined(told)
     yield Markdown("**{}** {}").format(plan_words(best, voice), beside)
     taken = decision.offers.iloc[best.offers_used]
     if where := voice.joined(place_sentences(decision.scenario, taken, voice)):
@@ -201,13 +207,14 @@ def _rest(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Itera
         yield headed("Ground", ground_warning(decision, voice), voice.say)
         if known := measured_sentence(decision, voice):
             yield headed("Measured by you", known, voice.say)
-        if checks := quality_sentence(decision, voice):
-            yield headed("Check first", checks, voice.say)
+        checks = [spot_sentences(plan, voice), quality_sentence(decision, voice)]
+        if told := voice.joined(checks):
+            yield headed("Check first", told, voice.say)
     defaults = assumed_sentences(decision.scenario, voice)
     defaults += default_sentences(decision.scenario, voice, plan)
     yield headed("Taken, as nothing was named", voice.joined(defaults), voice.say)
     notes = [currency_sentence(voice), unpriced_sentence(decision, voice)]
-    notes += [open_sentence(decision, voice)]
+    notes += [open_sentence(decision, voice), *engine_sentences(decision, voice)]
     notes += [unused_sentence(decision, voice), unread_sentence(decision, voice)]
     doubts = decision.scenario.doubts
     notes += [apart_sentence(decision, voice), doubts and voice.say(doubts)]
@@ -262,7 +269,7 @@ def _tokens_priced(row: Mapping[Any, Any], voice: Voice) -> str:
 
 def _priced(row: Mapping[Any, Any], voice: Voice) -> str:
     """Name an offer, with the age of its price."""
-    values = {"gpu": short_gpu(str(row["gpu"])), "mode": voice.say(PAID[str(row["mode"])])}
+    values = {"gpu": gpu_name(str(row["gpu"])), "mode": voice.say(PAID[str(row["mode"])])}
     if row["derived"]:
         return voice.say("{gpu} ({mode}, derived from another GPU)", **values)
     if np.isfinite(row["age_days"]):
@@ -384,6 +391,7 @@ def _capital(plan: Plan, voice: Voice) -> str:
     text = "{capital} is paid at once for what is bought."
     if now < plan.upfront_usd:
         text = "{capital} is paid for what is bought, {now} of it at once."
+        text = text if now else "{capital} is paid for what is bought, none of it at once."
     return voice.say(text, **values)
 
 
@@ -596,7 +604,7 @@ def _dearer(decision: Decision, voice: Voice) -> Iterator[str]:
         values = [
             say(
                 "{gpu} {more}",
-                gpu=short_gpu(policy.gpus[0]),
+                gpu=gpu_name(policy.gpus[0]),
                 more=more_words(decision, plan, voice),
             )
             if kind == ONE
@@ -622,7 +630,7 @@ def impossible_sentence(decision: Decision, voice: Voice) -> str:
         told = say("{works} cannot keep its limits there", works=voice.listed(works))
         if len(works) > 1:
             told = say("{works} cannot keep their limits there", works=voice.listed(works))
-        why.setdefault(told if works else say(text), []).append(short_gpu(gpu))
+        why.setdefault(told if works else say(text), []).append(gpu_name(gpu))
     if not why:
         return ""
     parts = [
@@ -655,13 +663,22 @@ def changes(decision: Decision, evens: pd.DataFrame, language: str | None = None
         if row["kind"] == "load":
             texts.append(say(LOADS[what], factor=f"{row['at']:.2g}"))
             continue
-        names = {"gpu": short_gpu(row["gpu"]), "mode": say(PAID[what])}
+        names = {"gpu": gpu_name(row["gpu"]), "mode": say(PAID[what])}
         amounts = {"at": voice.price(row["at"], what), "now": voice.price(row["value"], what)}
         text = "{gpu} ({mode}) below {at}, {now} today"
         text = "{gpu} ({mode}) above {at}, {now} today" if row["at"] > row["value"] else text
         text = say(text, **names, **amounts)
         texts.append(text)
     return texts or [say("Nothing within the ranges that were tried")]
+
+
+def far_sentence(plan: Plan, voice: Voice) -> str:
+    """Say in the headline which works run far from all that was measured; empty where none does."""
+    runs = zip(plan.runs["workload"], plan.grounds, strict=True)
+    if far := dict.fromkeys(str(work) for work, ground in runs if ground.code == FAR):
+        text = "Nothing like the settings of {works} was measured: try them before you sign."
+        return voice.say(text, works=voice.listed(far))
+    return ""
 
 
 def ground_warning(decision: Decision, voice: Voice) -> str:
@@ -675,7 +692,7 @@ def ground_warning(decision: Decision, voice: Voice) -> str:
 def _by_place(plan: Plan) -> dict[str, Ground]:
     """Return the ground of a plan by what runs where."""
     rows = plan.runs[["workload", "gpu"]].to_numpy(str)
-    places = [f"{workload}, {short_gpu(gpu)}" for workload, gpu in rows]
+    places = [f"{workload}, {gpu_name(gpu)}" for workload, gpu in rows]
     return dict(zip(places, plan.grounds, strict=True))
 
 
@@ -714,7 +731,7 @@ def currency_sentence(voice: Voice) -> str:
 def unpriced_sentence(decision: Decision, voice: Voice) -> str:
     """Name the GPUs that may be chosen and have no price."""
     priced = set(decision.offers["gpu"])
-    names = [short_gpu(g) for g in decision.scenario.allow.gpus if g not in priced]
+    names = [gpu_name(g) for g in decision.scenario.allow.gpus if g not in priced]
     if not names:
         return ""
     text = (
@@ -732,6 +749,30 @@ def open_sentence(decision: Decision, voice: Voice) -> str:
     return voice.say(text, count=count) if count else ""
 
 
+def engine_sentences(decision: Decision, voice: Voice) -> list[str]:
+    """Name the services that the plan runs with another engine, as theirs does not run there."""
+    found = dict[tuple[str, str, str], list[str]]()
+    works = {w.name: w for w in decision.scenario.workloads}
+    for run in decision.best.runs.to_dict("records") if decision.feasible else ():
+        work = works[run["workload"]]
+        if isinstance(work, Inference):
+            other = engine_for(device_of(run["gpu"]).vendor, work.engine)
+            key = (engine(work.engine).engine, engine(other).engine, run["gpu"])
+            found.setdefault(key, []).append(work.name)
+    text = "On {gpu} {engine} runs {works}, since {first} does not run there."
+    return [
+        voice.say(
+            text,
+            gpu=gpu_name(name),
+            works=voice.listed(dict.fromkeys(of)),
+            first=called(first),
+            engine=called(other),
+        )
+        for (first, other, name), of in found.items()
+        if first != other
+    ]
+
+
 def unused_sentence(decision: Decision, voice: Voice) -> str:
     """Name the quotes that the answer does not use because their GPU may not be chosen."""
     scenario = decision.scenario
@@ -740,7 +781,7 @@ def unused_sentence(decision: Decision, voice: Voice) -> str:
     if not names:
         return ""
     text = "Not used: your quotes of {gpus}, which allow.gpus does not list."
-    return voice.say(text, gpus=voice.listed(short_gpu(n) for n in names))
+    return voice.say(text, gpus=voice.listed(gpu_name(n) for n in names))
 
 
 FIGURES = {
@@ -758,7 +799,7 @@ def measured_sentence(decision: Decision, voice: Voice) -> str:
     for w in decision.problem.scenario.workloads:
         for row in getattr(w, "measured_speeds", ()):
             name, value = figure(row)
-            values = {"gpu": short_gpu(row.gpu), "value": plain(three_digits(value))}
+            values = {"gpu": gpu_name(row.gpu), "value": plain(three_digits(value))}
             count = whole(getattr(row, "gpus", 1))
             told.append(voice.say(FIGURES[name], work=w.name, count=count, **values))
     if not told:
@@ -777,7 +818,7 @@ def _unmeasured(decision: Decision, voice: Voice) -> list[str]:
         known = {(row.gpu, figure(row)) for row in getattr(used, "measured_speeds", ())}
         for i, row in enumerate(getattr(w, "measured_speeds", ())):
             if (row.gpu, figure(row)) not in known:
-                values = {"place": f"{w.name}: measured_speeds[{i}]", "gpu": short_gpu(row.gpu)}
+                values = {"place": f"{w.name}: measured_speeds[{i}]", "gpu": gpu_name(row.gpu)}
                 found.append(voice.say("{place} (nothing is estimated for {gpu} there)", **values))
     return found
 

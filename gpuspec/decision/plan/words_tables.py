@@ -26,18 +26,18 @@ from gpuspec.decision.plan.words import (
     modes_of,
     paid_words,
     percent,
-    plain,
     policy_words,
-    short_gpu,
-    three_digits,
     voice_of,
     whole,
 )
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Images
 from gpuspec.topics.training.layouts import HOST
+from gpuspec.topics.ways import records
+from gpuspec.views.amounts import plain, three_digits
 from gpuspec.views.columns import duration, headings, readable
 from gpuspec.views.language import Words, say, spoken
+from gpuspec.views.words import gpu_name
 
 DAY_S = 86400.0
 MOST_ROWS = 10
@@ -90,6 +90,9 @@ def _works(decision: Decision, plan: Plan, voice: Voice) -> list[tuple[str, ...]
             text = "{work}, after {months}"
             name = say(text, work=name, months=voice.months(run["from_month"]))
         hours = plain(three_digits(hours_month(run)))
+        if round(runs_in(plan, run["place"]), 6) == 1:
+            all_hours = hours_month(run) * float(plan.problem.calendar.edges[-1])
+            hours = voice.say("{hours} in all", hours=plain(three_digits(all_hours)))
         where, gets = runs_on(plan, run, voice), _delivers(decision, plan, run, voice)
         rows.append((name, where, gets, hours, *cost))
     rows += [_by_api(decision, plan, place, voice) for place in sorted(bought_by_api(plan))]
@@ -125,7 +128,7 @@ def runs_on(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> str:
     """Return the GPUs of a work, how many may be needed where that is more, how they are paid for,
     and in which format and split the work runs.
     """
-    say, values = voice.say, {"count": whole(run["gpus"]), "gpu": short_gpu(run["gpu"])}
+    say, values = voice.say, {"count": whole(run["gpus"]), "gpu": gpu_name(run["gpu"])}
     text = "{count} x {gpu}"
     if run["gpus_high"] > run["gpus"]:
         text = "{count} x {gpu} (up to {most})"
@@ -268,7 +271,7 @@ def kinds_finding(decision: Decision, alones: Sequence[Alone]) -> str:
         shares = mine.table.groupby("gpu", sort=False)["probability"].sum()
         name = str(shares.idxmax())
         share = percent(float(shares.max()))
-        texts.append(say("{work}: {gpu} {share}", work=work.name, gpu=short_gpu(name), share=share))
+        texts.append(say("{work}: {gpu} {share}", work=work.name, gpu=gpu_name(name), share=share))
     return say("; ").join(texts)
 
 
@@ -280,7 +283,7 @@ def alone_table(decision: Decision, mine: Alone, language: str | None = None) ->
     shares = mine.table.groupby(["gpu", "mode"])["probability"].sum()
     rows = [
         (
-            short_gpu(row["gpu"]),
+            gpu_name(row["gpu"]),
             paid_words(row["label"], voice.say),
             ", ".join(filter(None, (format_title(row["precision"]), row["split"]))),
             row["gpus"],
@@ -335,7 +338,7 @@ def chosen_point(decision: Decision, front: pd.DataFrame, mine: Alone, place: in
 def front_finding(name: str, front: pd.DataFrame) -> str:
     """Say how many ways of a workload no other beats, and between which costs."""
     low, high = front["cost_usd"].min(), front["cost_usd"].max()
-    gpus = say(", ").join(short_gpu(g) for g in front["gpu"].unique())
+    gpus = say(", ").join(gpu_name(g) for g in front["gpu"].unique())
     count = (
         f"{len(front)} ways that no other beats" if len(front) > 1 else "one way beats all others"
     )
@@ -358,16 +361,16 @@ def rejected_table(decision: Decision) -> pd.DataFrame:
     priced = set(decision.problem.kinds.names)
     for work, options in zip(decision.scenario.workloads, decision.options, strict=True):
         ways = options.ways.table
-        for row in ways[~ways["works"]].to_dict("records"):
+        for row in records(ways[~ways["works"]]):
             form = ", ".join(filter(None, (format_title(row["precision"]), row["split"])))
-            rows.append((work.name, short_gpu(row["gpu"]), form, row["reason"]))
+            rows.append((work.name, gpu_name(row["gpu"]), form, options.ways.reason(row)))
         able = set(ways.loc[ways["works"], "gpu"]) & priced
         late = f"no way keeps the limits in {percent(SURE)} of the draws"
         names = [g for g in decision.scenario.allow.gpus if g in able - set(options.table["gpu"])]
-        rows += [(work.name, short_gpu(g), "all", late) for g in names]
+        rows += [(work.name, gpu_name(g), "all", late) for g in names]
     why = "no price for it in the tables: give a quote of your own"
     none = [g for g in decision.scenario.allow.gpus if g not in priced]
-    rows += [("all", short_gpu(g), "all", why) for g in none]
+    rows += [("all", gpu_name(g), "all", why) for g in none]
     names = ["workload", "gpu", "option", "reason"]
     table = pd.DataFrame(rows, columns=names)
     for column, separator in (("option", "; "), ("gpu", ", ")):
@@ -387,7 +390,7 @@ def offers_table(decision: Decision) -> pd.DataFrame:
         prices = [format(row[price_column(row) + end], digits) for end in ("_low", "", "_high")]
         age, grade = "stale" * row["stale"], row["confidence"] + ", derived" * row["derived"]
         rows.append(
-            (short_gpu(row["gpu"]), paid_words(row["label"]), *prices, row["as_of"], age, grade)
+            (gpu_name(row["gpu"]), paid_words(row["label"]), *prices, row["as_of"], age, grade)
         )
     names = ("gpu", "label", "low", "central", "high", "as_of", "age", "confidence")
     return _headed(rows, names)

@@ -9,15 +9,7 @@ import numpy as np
 
 from gpuspec.base.lazy import pd
 from gpuspec.decision.decide import REGRET, Decision
-from gpuspec.decision.plan.words import (
-    HIDDEN,
-    Voice,
-    paid_words,
-    percent,
-    plan_words,
-    short_gpu,
-    voice_of,
-)
+from gpuspec.decision.plan.words import HIDDEN, Voice, paid_words, percent, plan_words, voice_of
 from gpuspec.decision.plan.words_page import LITTLE, more_words
 from gpuspec.decision.worth import (
     ALL,
@@ -31,6 +23,7 @@ from gpuspec.decision.worth import (
 )
 from gpuspec.views.columns import headings
 from gpuspec.views.markdown import Markdown
+from gpuspec.views.words import gpu_name
 
 SURELY = 2.0
 """Standard errors above nothing from which something is told to be worth its amount."""
@@ -54,6 +47,7 @@ QUESTIONS = {
     "hours": "whether {works} must be up all month, or in a third of the hours",
     "spare": "whether {works} must have a spare replica",
     "limits": "whether the limits on times to tokens of {works} are needed, or twice as long do",
+    "deadline": "whether the deadline of {works} is needed, or twice as long does",
     "day": "whether the load of {works} is the same all day, as taken, or that of working hours",
 }
 
@@ -140,7 +134,7 @@ def known_words(decision: Decision, row: Mapping[Any, Any], voice: Voice) -> str
     if row["kind"] == QUESTION:
         return say(QUESTIONS[row["what"]], works=voice.listed(row["works"]))
     named = [
-        say("{gpu} ({mode})", gpu=short_gpu(gpu), mode=paid_words(label, say))
+        say("{gpu} ({mode})", gpu=gpu_name(gpu), mode=paid_words(label, say))
         for gpu, label in offers.iloc[list(row["offers"])][["gpu", "label"]].to_numpy(str)
     ]
     gpus = dict(zip(row["gpus"], row["tried"], strict=False)) if row["kind"] == TRIAL else {}

@@ -21,6 +21,7 @@ from gpuspec.catalog.phrases import (
     MONTH_DAYS,
     YEAR_DAYS,
     Said,
+    folded,
     numeral,
     phrase,
     phrases,
@@ -80,6 +81,8 @@ _NODES = re.compile(
 )
 _PLURAL = re.compile(r"(.*?\d(?:gb?)?)s?(?:\s+gpus?|\s+cards?)?", re.IGNORECASE)
 _COUNT_LAST = re.compile(r"(\S.*?)\s*[x×*]\s*([0-9]{1,9})\s*[张块卡个]?")
+_DATE = re.compile(r"[0-9]{1,2} ?[月日]前?")
+"""The 30th, or 30 days; March, or 3 months."""
 _KINDS = re.compile(r"\s*(?:[,;，；、+]|\band\b|和)\s*")
 
 
@@ -92,6 +95,9 @@ def said_deadline(text: str) -> dict[str, object]:
     >>> said_deadline("2 weeks")
     {'deadline_days': 14.0}
     """
+    if _DATE.fullmatch(folded(text)):
+        days = "天 or 个月 for a time, and month and day, such as 12月4日, for a day"
+        raise InputError("", text, f"it may be a date or a time: write {days}")
     said = phrase(text)
     if said is not None and said.unit == "days":
         return {"deadline_days": _DAYS.read(text, False)}
@@ -110,7 +116,7 @@ def said_budget(text: str) -> dict[str, tuple[float, str]]:
     """
     found: dict[str, tuple[float, str]] = {}
     for said in phrases(text) or []:
-        months = {MONTH_DAYS: 1.0, YEAR_DAYS: 12.0}.get(said.per_days, 0.0)
+        months = {MONTH_DAYS: 1.0, YEAR_DAYS / 4: 3.0, YEAR_DAYS: 12.0}.get(said.per_days, 0.0)
         name = f"{said.label or 'total'}_usd" if not said.per_days else "monthly_usd"
         wrong = said.per_days and (said.label or not months)
         if wrong or said.unit not in ("", "USD", "CNY") or name in found:

@@ -2,7 +2,6 @@
 
 from gpuspec.decision.decide import Decision
 from gpuspec.decision.upgrade.words import (
-    amount,
     cost_sentence,
     ground_sentence,
     measured_words,
@@ -11,6 +10,7 @@ from gpuspec.decision.upgrade.words import (
     sharing_sentence,
     upgrade_finding,
 )
+from gpuspec.views.amounts import money
 from gpuspec.views.front import QUOTES_DAYS, SIGN_DAYS, TRIAL_DAYS, Step
 from gpuspec.views.language import say
 from gpuspec.views.markdown import Markdown
@@ -23,7 +23,7 @@ def opening(decision: Decision) -> str:
         return said
     best, (low, high) = decision.best, decision.best.interval_usd
     text = "It costs {usd} over {months} months (80 % interval {low} to {high})."
-    values = {"usd": amount(best.expected_usd), "low": amount(low), "high": amount(high)}
+    values = {"usd": money(best.expected_usd), "low": money(low), "high": money(high)}
     return f"{said} {say(text, **values, months=decision.scenario.horizon_months)}"
 
 

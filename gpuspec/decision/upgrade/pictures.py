@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
-from gpuspec.decision.plan.words import short_gpu
 from gpuspec.decision.plans import PARTS
 from gpuspec.decision.upgrade.tables import HELD
 from gpuspec.views import charts
 from gpuspec.views.language import say
-from gpuspec.views.punctuation import wrapped
+from gpuspec.views.punctuation import label, wrapped
+from gpuspec.views.words import gpu_name
 
 _HATCH = {"owned": "", "bought": "\\\\", "contract": "//", "by the hour": "..", "spot": "xx"}
 _PART_SHADES = {
@@ -25,6 +25,7 @@ _PART_SHADES = {
     "energy": ("#F0E442", "", "white"),
     "owned today": ("#bbbbbb", "", "white"),
     "effort": ("#D55E00", "++", "white"),
+    "undone": ("#ffffff", "--", "black"),
 }
 _LINES = ("-", "--", ":", "-.", (0, (1, 3)))
 _MILLIONS = FuncFormatter(lambda value, _: f"{value / 1e6:,.3g}")
@@ -43,7 +44,7 @@ def fleet_timeline(gpus: pd.DataFrame, periods: list[str], title: str) -> Figure
                 continue
             style: Any = {"facecolor": color, "hatch": _HATCH[how], "edgecolor": "white"}
             axes.bar(range(len(periods)), values, 0.85, bottom, linewidth=0.4, **style)
-            handles.append(Patch(label=f"{short_gpu(name)} {how}", **style))
+            handles.append(Patch(label=f"{gpu_name(name)} {how}", **style))
             bottom += values
     axes.set_xticks(range(len(periods)), periods, fontsize=8)
     axes.set_ylabel("GPUs (by the hour: mean)")
@@ -71,13 +72,13 @@ def runs_matrix(runs: pd.DataFrame, periods: list[str], title: str) -> Figure:
         axes.barh(y, width, 0.8, left, color=colors[r["gpu"]], hatch=hatch, **edge)
         text = f"{r['gpus']:.0f}"
         axes.text(left + width / 2, y, text, ha="center", va="center", fontsize=7, bbox=box)
-    charts.row_names(axes, works, below=0.45)
+    charts.row_names(axes, [label(name) for name in works], below=0.45)
     axes.set_xticks(range(len(periods)), periods, fontsize=8)
     axes.set_xlabel("from month", fontsize=8)
     axes.set_xlim(-0.5, len(periods) - 0.5)
     axes.tick_params(length=0)
     axes.spines[["left", "bottom"]].set_visible(False)
-    handles = [Patch(color=color, label=short_gpu(name)) for name, color in colors.items()]
+    handles = [Patch(color=color, label=gpu_name(name)) for name, color in colors.items()]
     charts.legend_below(axes, 4, 7.5, handles)
     charts.headline(axes, title)
     return figure

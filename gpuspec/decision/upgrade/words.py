@@ -10,14 +10,15 @@ import pandas as pd
 from gpuspec.constants.ground import Ground
 from gpuspec.decision.decide import MIX, Decision
 from gpuspec.decision.ground import warning
-from gpuspec.decision.plan.words import PAID, sharing, short_gpu, voice_of
+from gpuspec.decision.plan.words import PAID, sharing, voice_of
 from gpuspec.decision.plan.words_page import measured_sentence, unread_sentence
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.upgrade.ask import UpgradeQuestion
 from gpuspec.decision.upgrade.tables import orders_table, strategy_table
+from gpuspec.views.amounts import money
 from gpuspec.views.language import say, spoken, translator
-from gpuspec.views.words import listed, rows
+from gpuspec.views.words import gpu_name, listed, rows
 
 NAMES = {
     "mix": "the best plan",
@@ -34,17 +35,6 @@ NAMES = {
 VERBS = {"own": "buy {n:,.0f} {gpu} {when}", "sell": "sell {n:,.0f} {gpu} {when}"}
 
 
-def amount(usd: float) -> str:
-    """Write an amount in the unit that suits it.
-
-    >>> amount(637_412), amount(1_253_000), amount(-4000)
-    ('637,000 USD', '1.25 million USD', '-4,000 USD')
-    """
-    if abs(usd) >= 1e6:
-        return say("{value:,g} million USD", value=float(f"{usd / 1000000.0:.3g}"))
-    return say("{value:,.0f} USD", value=float(f"{usd:.3g}"))
-
-
 def when(month: float) -> str:
     """Say when something is ordered: now, or the month after which it is."""
     return say("now") if not month else say("after {month:.0f} months", month=month)
@@ -58,7 +48,7 @@ def upgrade_finding(decision: Decision) -> str:
         say(
             VERBS.get(row.what, "sign for {n:,.0f} {gpu} {how} {when}"),
             n=row.gpus,
-            gpu=short_gpu(row.gpu),
+            gpu=gpu_name(row.gpu),
             how=PAID.get(row.what, row.what),
             when=when(row.month),
         )
@@ -74,14 +64,14 @@ def rented_sentence(plan: Plan) -> str:
     for row in rows(plan.rented):
         how = {"on-demand": "by the hour", "spot": "on spot"}.get(row.mode, "missing")
         most = say(
-            "{gpus:,.1f} {gpu} {how} on average", gpus=row.gpus, gpu=short_gpu(row.gpu), how=how
+            "{gpus:,.1f} {gpu} {how} on average", gpus=row.gpus, gpu=gpu_name(row.gpu), how=how
         )
         most += (
             say(", up to {gpus_high:,.0f}", gpus_high=row.gpus_high)
             if row.gpus_high > row.gpus + 0.5
             else ""
         )
-        said.append(say("{most}, for {cost_usd}", most=most, cost_usd=amount(row.cost_usd)))
+        said.append(say("{most}, for {cost_usd}", most=most, cost_usd=money(row.cost_usd)))
     return say("Rented while needed: {said}.", said=listed(said)) if said else ""
 
 
@@ -92,17 +82,17 @@ def cost_sentence(decision: Decision) -> str:
     text = say(
         "It costs {expected_usd} over {months} months (80 % interval {low} to {high}): what "
         "is owned enters at its worth of today, what is left at the end is taken off.",
-        expected_usd=amount(best.expected_usd),
+        expected_usd=money(best.expected_usd),
         months=months,
-        low=amount(low),
-        high=amount(high),
+        low=money(low),
+        high=money(high),
     )
     there = len(best.signed) or best.problem.kinds.owned.any()
     if there:
         text += say(" In {mean:.0%} of the draws what is there is enough", mean=best.enough.mean())
         short = best.shortfall_usd
         text += (
-            say("; what is short costs {short} on average.", short=amount(short))
+            say("; what is short costs {short} on average.", short=money(short))
             if short > 0.5
             else "."
         )
@@ -113,7 +103,7 @@ def cost_sentence(decision: Decision) -> str:
             " The runner-up, {other}, costs {more} more on average; the first is the cheaper one "
             "in {other_2:.0%} of the draws.",
             other=names_of(other),
-            more=amount(more),
+            more=money(more),
             other_2=decision.beats(other),
         )
     return text
@@ -123,13 +113,13 @@ def names_of(plan: Plan) -> str:
     """Say what a plan is: its strategies, or the GPUs that it is made of."""
     known = [say(NAMES[p.kind]) for p in plan.policies if p.kind in NAMES and p.kind != MIX]
     kinds = [
-        say("{gpus} for all", gpus=short_gpu(p.gpus[0])) for p in plan.policies if p.kind == "one"
+        say("{gpus} for all", gpus=gpu_name(p.gpus[0])) for p in plan.policies if p.kind == "one"
     ]
     split = [
         say(
             "jobs on {gpus}, services on {gpus_2}",
-            gpus=short_gpu(p.gpus[0]),
-            gpus_2=short_gpu(p.gpus[1]),
+            gpus=gpu_name(p.gpus[0]),
+            gpus_2=gpu_name(p.gpus[1]),
         )
         for p in plan.policies
         if p.kind == "split"
@@ -149,7 +139,7 @@ def moves_sentence(decision: Decision) -> str:
         kinds = [(month, [*rows_["gpu"]]) for month, rows_ in mine.groupby("from_month")]
         for (_, before), (month, after) in pairwise(kinds):
             if set(before) != set(after):
-                where = listed([short_gpu(str(gpu)) for gpu in after])
+                where = listed([gpu_name(str(gpu)) for gpu in after])
                 said.append(
                     say(
                         "{name} moves to {where} after {month:.0f} months",
@@ -175,7 +165,7 @@ def strategies_finding(decision: Decision) -> str:
         say(
             "{strategy} costs {expected_usd} more",
             strategy=NAMES[r.strategy],
-            expected_usd=amount(r.expected_usd - best),
+            expected_usd=money(r.expected_usd - best),
         )
         for r in rows(others.drop_duplicates("strategy"))
     ]
@@ -210,15 +200,13 @@ def effort_finding(decision: Decision) -> str:
     if saved <= 0:
         return say(
             "Change costs {effort_usd}; no other plan needs less",
-            effort_usd=amount(best.effort_usd),
+            effort_usd=money(best.effort_usd),
         )
     times = 1 + (least.expected_usd - best.expected_usd) / saved
     other = say(
         "at {times:.1f} times that, {least} is as cheap", times=times, least=names_of(least)
     )
-    return say(
-        "Change costs {effort_usd}; {other}", effort_usd=amount(best.effort_usd), other=other
-    )
+    return say("Change costs {effort_usd}; {other}", effort_usd=money(best.effort_usd), other=other)
 
 
 def ground_sentence(decision: Decision) -> str:
@@ -245,7 +233,7 @@ def measured_words(decision: Decision) -> str:
 
 
 def _by_place(plan: Plan) -> dict[str, Ground]:
-    places = [f"{r.workload}, {short_gpu(r.gpu)}" for r in rows(plan.runs)]
+    places = [f"{r.workload}, {gpu_name(r.gpu)}" for r in rows(plan.runs)]
     return dict(zip(places, plan.grounds, strict=True))
 
 
@@ -253,9 +241,9 @@ def limits_sentence(decision: Decision) -> str:
     """Name the limits that are asked."""
     limits = decision.problem.limits
     said = {
-        "capital {}": (limits.capital, amount),
-        "{} a month": (limits.monthly, amount),
-        "{} over the horizon": (limits.total, amount),
+        "capital {}": (limits.capital, money),
+        "{} a month": (limits.monthly, money),
+        "{} over the horizon": (limits.total, money),
         "power of {} kW": (limits.power, "{:,.0f}".format),
         "{} GPUs": (limits.gpus, "{:,.0f}".format),
     }
@@ -263,17 +251,31 @@ def limits_sentence(decision: Decision) -> str:
     return listed(found) if found else say("none")
 
 
+def fleet_caption(decision: Decision) -> str:
+    """Say what the picture of the GPUs over time shows, and within which limits."""
+    text = "GPUs that are there in each part of the horizon; of those by the hour and on spot the "
+    text += "mean. The limits that were asked: {limits}."
+    return say(text, limits=limits_sentence(decision))
+
+
+def orders_shown(plan: Plan) -> pd.DataFrame:
+    """Return what is decided when, in words."""
+    table = orders_table(plan)
+    names = PAID | {"sell": "sold"}
+    return table.assign(what=[say(names.get(what, what)) for what in table["what"]])
+
+
 def effort_caption(s: Scenario) -> str:
     """Say what change is taken to cost."""
     e = s.effort
     return say(
-        "1 = {kind_usd_year} for a year of each kind beyond the first, {workload_usd} a "
-        "workload that moves, {precision_usd} a change of number format, {contract_usd} a "
-        "contract.",
-        kind_usd_year=amount(e.kind_usd_year),
-        workload_usd=amount(e.workload_usd),
-        precision_usd=amount(e.precision_usd),
-        contract_usd=amount(e.contract_usd),
+        "At 1, change costs {kind_usd_year} for a year of each kind beyond the first, "
+        "{workload_usd} for a workload that moves, {precision_usd} for a change of number format "
+        "and {contract_usd} for a contract.",
+        kind_usd_year=money(e.kind_usd_year),
+        workload_usd=money(e.workload_usd),
+        precision_usd=money(e.precision_usd),
+        contract_usd=money(e.contract_usd),
     )
 
 

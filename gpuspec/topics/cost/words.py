@@ -11,6 +11,7 @@ from gpuspec.topics.cost import CostQuestion
 from gpuspec.topics.cost.hours import MODE_NAMES
 from gpuspec.topics.cost.prices import age_warnings
 from gpuspec.topics.cost.prices.age import LATER
+from gpuspec.views.amounts import money
 from gpuspec.views.columns import amount
 from gpuspec.views.language import say
 from gpuspec.views.words import count_words, listed, rows
@@ -374,11 +375,11 @@ def api_sentences(answer: Mapping[str, Any]) -> str:
     where = say("by your quote") if best["provider"] == YOURS else where
     said.append(
         say(
-            "By API it costs {month_usd:,.2f} USD a month {where}, and {median_month_usd:,.2f} "
+            "By API it costs {month} a month {where}, and {median} "
             "at the median of {offers} providers.",
-            month_usd=best["month_usd"],
+            month=money(best["month_usd"]),
             where=where,
-            median_month_usd=answer["median_month_usd"],
+            median=money(answer["median_month_usd"]),
             offers=len(answer["offers"]),
         )
     )
@@ -391,10 +392,10 @@ def api_sentences(answer: Mapping[str, Any]) -> str:
 
 def _against(fleet: pd.Series, best: Mapping[str, Any]) -> str:
     gpus = say(
-        "{gpus:,} x {gpu} by the hour cost {month_usd:,.0f} USD",
+        "{gpus:,} x {gpu} by the hour cost {usd}",
         gpus=fleet["gpus"],
         gpu=fleet["gpu"],
-        month_usd=fleet["month_usd"],
+        usd=money(fleet["month_usd"]),
     )
     if fleet["month_usd"] <= best["month_usd"]:
         return say("{gpus}: less than the API.", gpus=gpus)

@@ -8,6 +8,7 @@ from gpuspec.formulas.mig import Placements, counts
 from gpuspec.topics.mig import CLASSES, MODEL_WORK, WHOLE_GPU, MigQuestion, Packing
 from gpuspec.topics.mig.answer import grouped
 from gpuspec.topics.mig.reading import tenant_base
+from gpuspec.views.amounts import money
 from gpuspec.views.language import say
 from gpuspec.views.words import counted, ground_sentence, listed, rows
 
@@ -93,11 +94,11 @@ def packing_finding(question: MigQuestion, packing: Packing) -> str:
     )
     fit = "fits" if placed == 1 else "fit"
     return say(
-        "{placed} {fit} on {kinds} for USD {usd_per_hour:,.2f} an hour, {proof}{left}",
+        "{placed} {fit} on {kinds} for {usd} an hour, {proof}{left}",
         placed=counted(placed, "tenant"),
         fit=fit,
         kinds=listed(kinds),
-        usd_per_hour=packing.usd_per_hour,
+        usd=money(packing.usd_per_hour),
         proof=proof,
         left=left,
     )
@@ -110,17 +111,17 @@ def fleets_finding(table: pd.DataFrame) -> str:
         return say("No fleet holds any of the tenants")
     best = whole.sort_values(["usd_per_hour", "gpus"], kind="stable").iloc[0]
     others = [
-        say("{fleet} USD {usd_per_hour:,.2f}", fleet=r.fleet, usd_per_hour=r.usd_per_hour)
+        say("{fleet} for {usd}", fleet=r.fleet, usd=money(r.usd_per_hour))
         for r in whole.itertuples()
         if r.fleet != best["fleet"]
     ]
     beside = say(" against {others}", others=listed(others)) if others else ""
     return say(
-        "Cheapest: {fleet}, {gpus} for USD {usd_per_hour:,.2f} an hour{beside}; without "
+        "Cheapest: {fleet}, {gpus} for {usd} an hour{beside}; without "
         "sharing it would be {without}",
         fleet=best["fleet"],
         gpus=counted(int(best["gpus"]), "GPU"),
-        usd_per_hour=best["usd_per_hour"],
+        usd=money(best["usd_per_hour"]),
         beside=beside,
         without=counted(int(best["without"]), "GPU"),
     )

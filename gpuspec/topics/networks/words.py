@@ -5,7 +5,10 @@ import pandas as pd
 from gpuspec.base.units import format_bytes
 from gpuspec.topics.networks import ENOUGH, NetworksQuestion
 from gpuspec.topics.networks.ground import column_ground, table_ground
+from gpuspec.views.columns import amount
+from gpuspec.views.front import grounds_line
 from gpuspec.views.language import say
+from gpuspec.views.markdown import Markdown, bulleted
 from gpuspec.views.words import grounds_sentence, listed
 
 
@@ -33,7 +36,7 @@ def fastest(table: pd.DataFrame) -> dict[str, float]:
     return {str(k): float(v) for k, v in rates.groupby(short, sort=False).max().items()}
 
 
-def bandwidth_sentences(question: NetworksQuestion, table: pd.DataFrame) -> str:
+def bandwidth_sentences(question: NetworksQuestion, table: pd.DataFrame) -> Markdown:
     """Say what share of its physical rate each link gives, and from which message on."""
     said = []
     for name, group in table.groupby("wiring", sort=False):
@@ -41,18 +44,17 @@ def bandwidth_sentences(question: NetworksQuestion, table: pd.DataFrame) -> str:
         half = group[group["bus_gb_s"] >= last["bus_gb_s"] / 2].iloc[0]["message_bytes"]
         said.append(
             say(
-                "{name}: {bus_gb_s:,.1f} GB/s ({bus_gb_s_low:,.1f} to {bus_gb_s_high:,.1f}), "
-                "{bus_gb_s_2:.0%} of the link's {link_gb_s:,.0f}; half of it from {half} on.",
+                "{name} reaches {rate} GB/s ({low} to {high}), which is {share:.0%} of what its "
+                "link carries; messages from {half} on reach half of that rate.",
                 name=name,
-                bus_gb_s=last["bus_gb_s"],
-                bus_gb_s_low=last["bus_gb_s_low"],
-                bus_gb_s_high=last["bus_gb_s_high"],
-                bus_gb_s_2=last["bus_gb_s"] / last["link_gb_s"],
-                link_gb_s=last["link_gb_s"],
+                rate=amount(last["bus_gb_s"]),
+                low=amount(last["bus_gb_s_low"]),
+                high=amount(last["bus_gb_s_high"]),
+                share=last["bus_gb_s"] / last["link_gb_s"],
                 half=format_bytes(half),
             )
         )
-    return " ".join([*said, links_ground(question, table)])
+    return Markdown("\n\n").join([bulleted(said), links_ground(question, table)])
 
 
 def links_ground(question: NetworksQuestion, table: pd.DataFrame) -> str:
@@ -64,6 +66,11 @@ def links_ground(question: NetworksQuestion, table: pd.DataFrame) -> str:
 def known_sentence(table: pd.DataFrame, *by: str) -> str:
     """Say what was measured of links like those of a table, which has columns of its ground."""
     return grounds_sentence(column_ground(table, by))
+
+
+def known_short(table: pd.DataFrame, *by: str) -> str:
+    """Say the same without the reasons."""
+    return grounds_line({name: level for name, (level, _) in column_ground(table, by).items()})
 
 
 def scale_finding(table: pd.DataFrame) -> str:
@@ -117,13 +124,12 @@ def network_finding(question: NetworksQuestion, table: pd.DataFrame) -> str:
     )
 
 
-def network_sentences(question: NetworksQuestion, table: pd.DataFrame) -> str:
+def network_sentences(question: NetworksQuestion, table: pd.DataFrame) -> Markdown:
     """Say what each network makes of the largest number of nodes, in speed and days."""
-    said = []
+    said, first = [], ""
     if not table["fits"].all():
-        said.append(
-            say("{name} does not fit one node: read it as if it did.", name=question.network.name)
-        )
+        text = "{name} does not fit one node: read it as if it did."
+        first = say(text, name=question.network.name)
     for name, group in table.groupby("network", sort=False):
         last = group.iloc[-1]
         faster = group[(group["nodes"] > 1) & (group["speed"] > 1)]
@@ -136,19 +142,19 @@ def network_sentences(question: NetworksQuestion, table: pd.DataFrame) -> str:
         )
         said.append(
             say(
-                "{name}: {breaks}; {nodes} nodes keep {efficiency:.0%} ({span}), and of "
-                "{days:,.1f} days {days_lost:,.1f} go to the network.",
+                "{name} {breaks}; {nodes} nodes keep {efficiency:.0%} ({span}) of their speed, and "
+                "{days_lost} of {days} days are spent on waiting for the network.",
                 name=name,
                 breaks=breaks,
                 nodes=last["nodes"],
                 efficiency=last["efficiency"],
                 span=span,
-                days=last["days"],
-                days_lost=last["days_lost"],
+                days=amount(last["days"]),
+                days_lost=amount(last["days_lost"]),
             )
         )
-    said.append(known_sentence(table, "network"))
-    return " ".join(filter(None, [*said, question.doubts]))
+    last_said = " ".join(filter(None, [known_sentence(table, "network"), question.doubts]))
+    return Markdown("\n\n").join(filter(None, [first, bulleted(said), last_said]))
 
 
 def waiting_finding(table: pd.DataFrame) -> str:

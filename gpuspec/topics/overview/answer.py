@@ -67,10 +67,15 @@ def feature_table(gpus: Sequence[Gpu]) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("feature")
 
 
+CONFIDENCE = {"high": "well sourced", "medium": "fairly sourced", "low": "weakly sourced"}
+"""How well the row of a GPU is known, in words."""
+
+
 def source_table(gpus: Sequence[Gpu]) -> pd.DataFrame:
     """Return where each GPU's row comes from, and which of its cells no source was seen for."""
     rows = [
-        (g.name, str(g.confidence), ", ".join(g.unverified) or "none", g.sources[0]) for g in gpus
+        (g.name, CONFIDENCE[g.confidence], ", ".join(g.unverified) or "none", g.sources[0])
+        for g in gpus
     ]
     return pd.DataFrame(rows, columns=["gpu", "gpu_confidence", "unverified", "first_source"])
 

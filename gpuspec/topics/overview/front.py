@@ -16,8 +16,12 @@ def opening(gpus: Sequence[Gpu]) -> str:
     said = []
     if all("bf16" in g.precisions for g in gpus):
         rates = [g.peak_flops("bf16") / first.peak_flops("bf16") for g in others]
-        text = "In dense BF16 {times} as many operations are done in a second as by {first}."
-        said.append(say(text, times=_times(others, rates), first=first.id))
+        values = {"gpus": listed([g.id for g in others]), "first": first.id, "times": rates[0]}
+        text = "{gpus} do {times:.2f} times as many operations a second in dense BF16 as {first}."
+        if len({f"{rate:.2f}" for rate in rates}) > 1:
+            values["times"] = _times(others, rates)
+            text = "In dense BF16 {times} as many operations are done in a second as by {first}."
+        said.append(say(text, **values))
     rates = [g.bandwidth_bytes_s / first.bandwidth_bytes_s for g in others]
     text = "Memory is read {times} as fast, and work that waits for memory gains no more than that."
     return " ".join([*said, say(text, times=_times(others, rates))])
