@@ -21,6 +21,7 @@ import urllib.request
 from pathlib import Path
 
 import psutil
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,6 +110,8 @@ def measured(address, server):
 
         if "--write" in sys.argv:
             page.screenshot(path=PICTURE)
+            small = Image.open(PICTURE).convert("RGB").resize((960, 675), Image.Resampling.LANCZOS)
+            small.quantize(128).save(PICTURE, optimize=True)
 
         def tried(told, label, value):
             took = timed(lambda: changed(page, label, value), server)
