@@ -100,6 +100,18 @@ def test_the_ground_that_is_told_is_the_one_that_chose(work):
         assert rows.loc[rows["offload"] != "", "ground"].eq(2).any()
 
 
+@pytest.mark.parametrize("name", ["Llama-3.1-8B", "Qwen2.5-14B", "Qwen2.5-32B", "Llama-3.1-70B"])
+def test_more_time_leaves_every_number_of_gpus_that_is_worth_it(name):
+    def least(days):
+        job = {"kind": "training", "name": "w", "model": name, "tokens": 2e10}
+        asked = scenario({"name": "one", "workloads": [job | {"deadline_days": days}]})
+        rows = scenario_ways(asked, 0, ["h100-sxm-80"]).table
+        return float((rows["gpus"] * rows["days"])[rows["works"]].min())
+
+    needed = [least(days) for days in (1.5, 4, 8, 10, 16, 40, 200)]
+    assert all(more <= less * 1.001 for less, more in zip(needed, needed[1:], strict=False))
+
+
 def test_where_no_split_of_one_maker_is_worth_a_search_those_of_the_other_are():
     asked = scenario({"name": "one", "workloads": [ARRIVING]}).workloads[0]
     both = ("mi300x-oam-192", "h100-sxm-80")

@@ -23,9 +23,11 @@ from gpuspec.topics.ways import Row, Ways, filled
 
 COUNTS = sorted([2**i for i in range(13)] + [24 * 2**i for i in range(8)])
 """Numbers of GPUs on which a job is tried: parts of a node, then whole nodes, two an octave."""
-WIDER = 4
+WIDER, WIDEST = 4, 64
 """A job is tried on so many times the fewest GPUs that hold it, and on as many as its deadline
-needs: beyond both, more GPUs cost more and are not asked for."""
+needs; in powers of two on up to `WIDEST` times as many, since room for states and activations may
+save more than networks cost: a looser deadline is not answered by a dearer number. Beyond, more
+GPUs cost more and are not asked for."""
 HALF = 2
 """A deadline that is met in the half of its time is met surely."""
 MOST_SIZED = 256
@@ -92,21 +94,22 @@ def _way_reason(question: TrainingQuestion, row: Mapping[str, Any]) -> str:
 def _sized(asked: tuple[TrainingQuestion, int, float, bool, bool]) -> list[pd.DataFrame]:
     """Return the rows of a GPU and format on rising numbers of GPUs.
 
-    The numbers follow from memory first: from the fewest that hold the job to `WIDER` times as
-    many, whatever the deadline; then on, until the deadline is met in the half of its time.
+    The numbers follow from memory first: from the fewest that hold the job to `WIDER` and
+    `WIDEST` times as many, whatever the deadline; then on, until it is met in the half of its time.
     """
     q, most, runs_per_year, every, fastest = asked
     parts: list[pd.DataFrame] = []
-    fewest = 0
+    fewest, enough = 0, False
     for count in [n for n in COUNTS if n <= (most or COUNTS[-1])]:
+        if enough and (count > WIDEST * fewest or count.bit_count() > 1):
+            continue
         rows = _job_rows(q, count, runs_per_year, every)
         parts.append(rows)
         if not rows["works"].any():
             continue
         fewest = fewest or count
         soon = float(rows["days"].min()) <= q.deadline_days / HALF
-        if soon and count >= WIDER * fewest and not fastest:
-            break
+        enough |= soon and count >= WIDER * fewest and not fastest
     return parts
 
 
