@@ -15,6 +15,10 @@ if commanded():  # starts in less time: no plug-ins, no idle threads, little loo
     gc.set_threshold(100_000, 50, 100)
     for _name in ("PYDANTIC_DISABLE_PLUGINS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(_name, "1")
+    if sys.argv[1:2] == ["report"] and sys.argv[2:] and not sys.argv[2].startswith("-"):
+        from gpuspec.crew.forked import begin
+
+        begin(f"gpuspec.crew.kernel:load {sys.argv[2]}")  # its kernel loads beside it
 
 with whole():
     from gpuspec.base.errors import InputError

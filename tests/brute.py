@@ -20,7 +20,6 @@ from gpuspec.decision.errors import SURE
 from gpuspec.decision.loads import layers
 from gpuspec.decision.options import Need
 from gpuspec.decision.programme import API, HOUR, POOL, SPOT, Problem
-from gpuspec.formulas.cost import spot_useful_share
 
 SLACK = 1 + 1e-9
 
@@ -159,7 +158,7 @@ def _in_time(p: Problem, work: int, way: int, kind: int) -> bool:
     """Return whether a way keeps its limits on spot GPUs in as many draws as it must."""
     mine = p.options[work]
     unit = max(mine.table["gpus"].iloc[way] * mine.is_job, mine.table["unit_gpus"].iloc[way])
-    over = mine.needs[way].over / spot_useful_share(p.kinds.lost[kind], unit)
+    over = mine.needs[way].over / p.draws.spot_useful(p.kinds.lost[kind], unit)
     return bool((over <= SLACK).mean(axis=1).min(initial=1.0) >= SURE)
 
 
@@ -184,7 +183,7 @@ def rent(p: Problem, c: Column) -> np.ndarray:
             unit = max(table["gpus"].iloc[c.way] * p.options[c.work].is_job, 0.0)
             unit = max(unit, table["unit_gpus"].iloc[c.way])
             price = p.kinds.spot_usd[c.kind, q] * p.draws.price(int(p.kinds.spot_offer[c.kind]))
-            price = price / spot_useful_share(p.kinds.lost[c.kind], unit)
+            price = price / p.draws.spot_useful(p.kinds.lost[c.kind], unit)
         found[q] = (hours * price).mean()
     return found
 
@@ -277,7 +276,8 @@ def signing(p: Problem, kind: int, mine: tuple[Column, ...]) -> Table:
         paid = np.array(
             [(price * s + busy * (o - s)).mean() for s, o in zip(short, beyond, strict=True)]
         )
-        month[:, q] += paid
+        spent = [busy * o.mean() for o in beyond] if kinds.hour_offer[kind] < 0 else paid
+        month[:, q] += np.array(spent)
         usd = usd + paid * months[q]
     power = (there - others) * kinds.power_kw[kind]
     return Table(grid, usd, gpus @ con.upfront_usd[js], power, np.maximum(there, beside), month)

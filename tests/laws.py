@@ -33,6 +33,8 @@ TOLERANCE = 1e-3
 HOW: dict[str, Any] = {}
 """Parameters of every decision; draws and loads of a replica, where less must do."""
 TIGHTER, MORE = 0.7, 1.4
+GIVES = 0.02
+"""Share of the cost within which what must give is told: its search ends sooner."""
 LOADS = {
     "training": ("tokens", "runs_per_year"),
     "inference": ("concurrency", "request_rate", "users", "hours_per_month"),
@@ -44,6 +46,7 @@ LIMITS_OF_WORK = ("deadline_days", "ttft_limit_s", "tpot_limit_s")
 TOTALS = {
     ("budget", "capital_usd"): "upfront_usd",
     ("budget", "monthly_usd"): "cash_month_usd",
+    ("budget", "total_usd"): "spent_usd",
     ("limits", "power_kw"): "power_kw",
     ("limits", "gpus"): "gpus",
 }
@@ -377,9 +380,96 @@ def one_month_more(asked: Plain, decide: Decide, pick: Choose = first) -> float 
     return max(excess(more, allowed) or 0.0, excess(less, more) or 0.0)
 
 
+@at_lowest_cost
+def what_gives_gives(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """Where nothing fits, each change that is named alone makes something fit at about its cost;
+    where none is, no limit on the whole that is left open does.
+    """
+    found = decide(asked)
+    if found["feasible"]:
+        return None
+    given = [row for row in found["what_must_give"] if row["cost_usd"] and not row["reason"]]
+    changed = {row["what"] + " of " + row["workload"]: row for row in given}
+    open_ = {
+        n: without(asked, p) | {p: without(asked[p], n)}
+        for p, n in TOTALS
+        if asked.get(p, {}).get(n)
+    }
+    if not given:
+        return math.inf if open_ and decide(pick(open_))["feasible"] else 0.0
+    row = pick(changed)
+    then = decide(eased(asked, row))
+    told = usd(then) / row["cost_usd"] - 1 - GIVES
+    return max(0.0, told if not HOW else 0.0) if then["feasible"] else math.inf
+
+
+def eased(asked: Plain, row: Record) -> Plain:
+    """Return a scenario with what must give as far as it must, which is told for all draws."""
+    row = row | {"needed": row["needed"] * (1 + GIVES * bool(HOW))}
+    shared = {"capital": ("budget", "capital_usd"), "monthly": ("budget", "monthly_usd")}
+    shared |= {"total": ("budget", "total_usd"), "gpus": ("limits", "gpus")}
+    if row["what"] in shared:
+        value = row["needed"]
+        return with_value(
+            asked, shared[row["what"]], math.ceil(value) if row["what"] == "gpus" else value
+        )
+    if row["what"] == "power":
+        site = without(asked["limits"], "racks", "rack_kw")
+        return asked | {"limits": site | {"power_kw": row["needed"]}}
+    named, changed = row["workload"].split(", "), asked
+    for i, work in works(asked):
+        if row["what"] == "deadline" and work["name"] in named:
+            changed = with_value(changed, ("workloads", i, "deadline_days"), row["needed"])
+        limits = resolved(asked, i) if row["what"] == "latency" and work["name"] in named else {}
+        for name, value in limits.items():
+            changed = with_value(changed, ("workloads", i, name), value * row["needed"])
+    return changed
+
+
+def resolved(asked: Plain, place: int) -> dict[str, float]:
+    """Return the limits on the times of a service, those of its use case included."""
+    work = scenario(json.loads(written(asked))).workloads[place]
+    limits = {n: getattr(work, n, None) for n in ("ttft_limit_s", "tpot_limit_s")}
+    return {n: value for n, value in limits.items() if value}
+
+
+@at_lowest_cost
+def signed_is_paid(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """What is signed, kept, rented and bought by API adds up to the cost, as do the works."""
+    found = decide(asked)
+    if not found["feasible"]:
+        return None
+    best = found["recommendation"]
+    parts, cost = best["parts"], best["expected_usd"]
+    keep = found["owned_keep_usd_month"] * asked.get("horizon_months", 36)
+    signed = sum(row["cost_usd"] for row in best["signed"])
+    rented = sum(row["cost_usd"] for row in best["rented"])
+    api = sum(row["cost_usd"] for row in best["by_api"])
+    by_name = {w["workload"]: w["cost_usd"] for w in [*best["by_api"], *best["works"]]}
+    held = sum(parts[name] for name in ("purchases", "contracts", "upkeep", "owned today"))
+    rows = (
+        sum(parts.values()),
+        signed + keep + rented + api + parts["energy"] + parts["effort"],
+        sum(by_name.values()) + keep + parts["effort"],
+    )
+    paid = all(
+        r["paid_months"] >= r["until_month"] - r["from_month"] - 1e-6 for r in best["signed"]
+    )
+    late = math.inf if not paid else abs(signed + keep - held) / max(abs(cost), 1.0)
+    return max(late, *(abs(row - cost) / max(abs(cost), 1.0) for row in rows))
+
+
+def no_draw_dropped(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """Every draw has a cheapest plan: the shares of the plans add up to 1."""
+    plans = decide(asked).get("plans", [])
+    if not plans:
+        return None
+    return abs(sum(plan["probability"] for plan in plans) - 1)
+
+
 def any_goal(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
     """What is possible at the lowest cost is possible for every goal, and never costs less."""
-    options = {goal: asked | {"objective": goal} for goal in ("time", "energy")}
+    options = {goal: asked | {"objective": goal} for goal in ("time", "energy", "regret")}
     cheap, other = decide(asked | {"objective": "cost"}), decide(pick(options))
     if cheap["feasible"] != other["feasible"]:
         return math.inf
@@ -421,8 +511,10 @@ def page_says_it(asked: Plain, decide: Decide, pick: Choose = first) -> float | 
     plain = text.replace("**", "").replace("\\", "")
     if found["recommendation"]["plan"] not in plain:
         return math.inf
-    cost = usd(found)
-    told = [abs(amount / cost - 1) for amount in amounts(plain, "USD")]
+    prices = asked.get("prices", {})
+    unit = prices.get("currency", "USD")
+    cost = usd(found) * (prices.get("cny_per_usd", 7.1) if unit == "CNY" else 1.0)
+    told = [abs(amount / cost - 1) for amount in amounts(plain, unit)]
     nearest = min(told, default=math.inf)
     return 0.0 if nearest <= 0.006 else nearest  # three digits
 
@@ -512,6 +604,9 @@ LAWS: tuple[Law, ...] = (
     limit_as_used,
     limits_are_kept,
     one_month_more,
+    what_gives_gives,
+    signed_is_paid,
+    no_draw_dropped,
     any_goal,
     currency,
     page_says_it,

@@ -57,6 +57,11 @@ SMALL = ("Llama-3.2-1B", "Llama-3.1-8B", "Mistral-7B", "Qwen2.5-14B", "Qwen2.5-3
 SIMULATIONS = ("md", "hpcg", "stencil7", "cfd", "dft", "weather", "genomics", "lbm", "nbody")
 RUNS = (1, 1, 2, 4, 6, 12, 12, 24, 52)
 HOURS = (730, 730, 365, 200, 120)
+DAY = (*(0.1,) * 7, 0.5, *(1.0,) * 4, 0.8, *(1.0,) * 5, *(0.3,) * 6)
+"""Load of each hour of a day."""
+WEIGHTS = (["bf16"], ["stored"], ["bf16", "fp8"], ["fp8"], ["stored", "int4"], ["int8", "int4"])
+REGIONS = (["US"], ["China"], ["Europe", "US"], ["Africa"])
+QUOTES = ("H100:on-demand=2.10", "A100:own=9000", "H200:reserved-1yr=2.50", "H200 NVL:spot=1.40")
 
 
 def number(pick: Pick, low: float, high: float) -> float:
@@ -96,6 +101,10 @@ def _training(pick: Pick) -> Plain:
     work["runs_per_year"] = min(work["runs_per_year"], max(1, int(300 / days)))
     if tuning != "full":
         work["tuning"] = tuning
+    if chance(pick, 0.1):
+        work.pop("runs_per_year")  # once over the horizon
+    if chance(pick, 0.1):
+        work |= {"documents": work.pop("tokens") / 1000, "document_tokens": 1000}
     return work | maybe(
         pick,
         0.4,
@@ -118,28 +127,69 @@ def _inference(pick: Pick) -> Plain:
         work |= {"isl": pick((256, 1024, 2048, 4096, 8192)), "osl": pick((64, 128, 512, 1024))}
     else:
         work["use_case"] = pick(("chat", "code-completion", "rag", "summarising"))
-    return work | maybe(
-        pick,
-        0.35,
-        tpot_limit_s=lambda: pick((0.03, 0.05, 0.1, 0.2)),
-        ttft_limit_s=lambda: pick((1, 2, 5, 10)),
-        hours_per_month=lambda: pick(HOURS),
-        interruptible=lambda: True,
-        engine=lambda: pick(("vllm", "sglang", "tensorrt-llm")),
-        cached_share=lambda: pick((0.3, 0.6)),
+    return (
+        work
+        | maybe(
+            pick,
+            0.35,
+            tpot_limit_s=lambda: pick((0.03, 0.05, 0.1, 0.2)),
+            ttft_limit_s=lambda: pick((1, 2, 5, 10)),
+            hours_per_month=lambda: pick(HOURS),
+            interruptible=lambda: True,
+            engine=lambda: pick(("vllm", "sglang", "tensorrt-llm")),
+            cached_share=lambda: pick((0.3, 0.6)),
+        )
+        | _kept(pick)
+        | _read(pick, work)
     )
+
+
+def _kept(pick: Pick) -> Plain:
+    """Return what a service says of its day and its reserve."""
+    return maybe(
+        pick,
+        0.15,
+        replicas_min=lambda: pick((2, 3, 6)),
+        spare_replicas=lambda: pick((0, 0, 2)),
+        availability=lambda: pick((0.99, 0.999)),
+        profile=lambda: pick(("office", "consumer", "night", list(DAY))),
+    )
+
+
+def _read(pick: Pick, work: Plain) -> Plain:
+    """Return what a service says of its memory, its lengths and who else would run it."""
+    found = maybe(
+        pick,
+        0.08,
+        kv=lambda: "fp8",
+        isl_cv=lambda: pick((0, 1.5)),
+        osl_cv=lambda: pick((0, 1.5)),
+        chunked_prefill=lambda: False,
+        max_num_seqs=lambda: pick((8, 64)),
+        memory_share=lambda: 0.8,
+        prefill_apart=lambda: True,
+        api=lambda: pick(("allowed", "never")),
+        api_price=lambda: pick(("0.20/0.60", "3/15")),
+    )
+    if "users" in work:
+        found |= maybe(pick, 0.3, requests_per_hour=lambda: pick((4, 40)))
+    return found
 
 
 def _images(pick: Pick) -> Plain:
     work = {"kind": "images", "model": pick(("SDXL", "FLUX.1-dev", "FLUX.1-schnell"))}
     work["images_per_s"] = number(pick, 0.05, 8)
-    return work | maybe(
-        pick,
-        0.4,
-        steps=lambda: pick((4, 20, 50)),
-        size=lambda: pick((512, 1024)),
-        hours_per_month=lambda: pick(HOURS),
-        interruptible=lambda: True,
+    return (
+        work
+        | maybe(
+            pick,
+            0.4,
+            steps=lambda: pick((4, 20, 50)),
+            size=lambda: pick((512, 1024)),
+            hours_per_month=lambda: pick(HOURS),
+            interruptible=lambda: True,
+        )
+        | _kept(pick)
     )
 
 
@@ -160,7 +210,7 @@ def _tenants(pick: Pick) -> Plain:
     )
     table = [{**row, "copies": pick((1, 3, 6))} for row in rows[: pick((1, 2, 3))]]
     return {"kind": "tenants", "table": table} | maybe(
-        pick, 0.3, hours_per_month=lambda: pick(HOURS)
+        pick, 0.3, hours_per_month=lambda: pick(HOURS), spare_replicas=lambda: pick((0, 1, 2))
     )
 
 
@@ -188,8 +238,45 @@ def _allow(pick: Pick) -> Plain:
         if "on-demand" not in allow["modes"] and chance(pick, 0.8):
             allow["modes"].append("on-demand")
     if chance(pick, 0.3):
-        allow["weights"] = pick((["bf16"], ["stored"], ["bf16", "fp8"]))
-    return allow
+        allow["weights"] = pick(WEIGHTS)
+    return allow | maybe(
+        pick,
+        0.07,
+        regions=lambda: pick(REGIONS),
+        sell=lambda: False,
+        split=lambda: False,
+        api=lambda: pick(("allowed", "never")),
+    )
+
+
+def _owned(pick: Pick) -> list[Plain]:
+    kinds = some(pick, (*PRICED, "V100", "H200 NVL") if chance(pick, 0.4) else COMMON, 1, 2)
+    return [
+        {"gpu": gpu, "count": pick((1, 2, 4, 8, 16, 24))}
+        | maybe(pick, 0.15, bought=lambda: "2024-05-01", book_usd=lambda: 100_000)
+        for gpu in kinds
+    ]
+
+
+def _site(pick: Pick) -> Plain:
+    found = maybe(
+        pick, 0.25, gpus=lambda: whole(pick, 8, 512), power_kw=lambda: number(pick, 30, 900)
+    )
+    if chance(pick, 0.1):
+        found |= {"racks": pick((1, 2, 8)), "rack_kw": pick((12, 40))}
+    return found
+
+
+def _prices(pick: Pick) -> Plain:
+    found = maybe(pick, 0.15, drift=lambda: pick(("down", "up", -0.15)))
+    found |= maybe(
+        pick,
+        0.08,
+        quotes=lambda: pick(QUOTES),
+        currency=lambda: "CNY",
+        power_share=lambda: 1.0,
+    )
+    return found
 
 
 def scenario_of(pick: Pick, most_works: int = 4) -> Plain:
@@ -198,24 +285,20 @@ def scenario_of(pick: Pick, most_works: int = 4) -> Plain:
     if chance(pick, 0.8):
         found["horizon_months"] = pick((1, 3, 6, 12, 13, 18, 24, 36, 37, 48, 60))
     if chance(pick, 0.15):
-        found["objective"] = pick(("time", "energy"))
+        found["objective"] = pick(("time", "energy", "regret"))
     found["allow"] = _allow(pick)
     if chance(pick, 0.3):
-        kinds = some(pick, PRICED if chance(pick, 0.4) else COMMON, 1, 2)
-        found["owned"] = [{"gpu": g, "count": pick((1, 2, 4, 8, 16, 24))} for g in kinds]
+        found["owned"] = _owned(pick)
     budget = maybe(
         pick,
         0.3,
         capital_usd=lambda: 0 if chance(pick, 0.15) else number(pick, 1e5, 2e7),
         monthly_usd=lambda: number(pick, 2e4, 1e6),
     )
-    limits = maybe(
-        pick, 0.25, gpus=lambda: whole(pick, 8, 512), power_kw=lambda: number(pick, 30, 900)
-    )
-    found |= {"budget": budget} if budget else {}
-    found |= {"limits": limits} if limits else {}
-    if chance(pick, 0.15):
-        found["prices"] = {"drift": pick(("down", "up"))}
+    budget |= maybe(pick, 0.08, total_usd=lambda: number(pick, 1e5, 3e7))
+    parts = {"budget": budget, "limits": _site(pick), "prices": _prices(pick)}
+    parts["effort"] = maybe(pick, 0.05, kind_usd_year=lambda: 0, contract_usd=lambda: 20_000)
+    found |= {name: part for name, part in parts.items() if part}
     found["workloads"] = [
         workload(pick, place) for place in range(min(most_works, pick((1, 1, 2, 2, 3, 4))))
     ]

@@ -22,8 +22,8 @@ from pypdf import PdfReader
 from tornado.web import HTTPError
 
 from gpuspec.app import question as asking
-from gpuspec.app.answers import ANSWER, FLIPS, TITLES, flips, parts
-from gpuspec.app.question import Question, field_of, keep_config, read_question, told
+from gpuspec.app.answers import ANSWER, FLIPS, TITLES, answer, tab
+from gpuspec.app.question import Question, field_of, keep, read_question, told
 from gpuspec.app.serve import Kernels
 from gpuspec.base import files
 from gpuspec.base.ask import asked
@@ -68,15 +68,14 @@ def test_every_field_of_the_question_is_asked():
 @pytest.mark.parametrize("kind", asking.WORKS)
 def test_what_stands_in_the_boxes_at_first_asks_for_that_kind_of_work(kind):
     s = Question(asking.START[kind]).scenario
-    names = {"inference": "service", "training": "training", "hpc": "simulation"}
-    assert " and ".join(names[w.kind] for w in s.workloads) == kind
+    assert " and ".join(asking.SHOWN[w.kind] for w in s.workloads) == kind
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_page_says_what_the_command_says(command, language):
     question, shown = Question(QUICK, language=language), {}
-    decision = parts(question.scenario, language, lambda part: shown.update({part.name: part}))
-    shown[FLIPS] = flips(decision, language)
+    decision = answer(question.scenario, language, lambda part: shown.update({part.name: part}))
+    shown |= {name: tab(decision, name, language) for name in TITLES}
     assert set(shown) == {ANSWER, *TITLES}
     assert all(part.whole for part in shown.values())
     words = question.command.split()
@@ -112,6 +111,11 @@ def test_the_file_and_the_blanks_say_what_is_asked():
         ({"model": "70B", "owned": "8 x Z100"}, "owned"),
         ({"tokens": "1B", "deadline": "yesterday"}, "deadline"),
         ({"model": "70B", "users": "5", "isl": "10000000"}, "isl"),
+        ({"images_per_s": "1.000"}, "images_per_s"),
+        ({"image_model": "Llama-3.1-8B"}, "image_model"),
+        ({"tenants": "3 x Lama-3.2-1B"}, "tenants"),
+        ({"tenants": "name,model,isl;a,Llama-3.2-1B,-4"}, "tenants"),
+        ({"simulation": "md", "model": "8B"}, "model"),
     ],
 )
 def test_an_error_stands_beside_its_box_in_both_languages(values, box):
@@ -176,17 +180,23 @@ def test_a_hostile_text_in_any_box_is_an_error_beside_that_box(text, tmp_path, m
 def test_a_hostile_file_is_refused_at_the_door(content, tmp_path, monkeypatch):
     monkeypatch.setenv(files.CONFINED, str(tmp_path))
     with pytest.raises(InputError) as error:
-        parts(Question({}, read_question(content)).scenario, "en", print)
+        answer(Question({}, read_question(content)).scenario, "en", print)
     assert "root:" not in str(error.value)
 
 
 def test_a_config_is_kept_under_a_name_of_ours(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(files.CONFINED, str(tmp_path))
-    assert keep_config(json.dumps(CONFIG).encode(), tmp_path, 1) == "own-model.json"
+    assert keep("model", json.dumps(CONFIG).encode(), tmp_path, 1) == "own-model.json"
     assert Question({"model": "own-model.json", "users": "9"}).scenario.workloads[0].users == 9
     with pytest.raises(InputError, match="at most"):
-        keep_config(b" " * (asking.MOST_CONFIG_BYTES + 1), tmp_path, 2)
+        keep("model", b" " * (asking.MOST_CONFIG_BYTES + 1), tmp_path, 2)
+    assert keep("tenants", b"name,model,copies\na,Llama-3.2-1B,3\n", tmp_path, 2) == (
+        "own-tenants-2.csv"
+    )
+    question = Question({"tenants": "own-tenants-2.csv"})
+    assert read_question(question.yaml.encode()).workloads == question.scenario.workloads
+    assert question.scenario.workloads[0].table[0]["copies"] == "3"
 
 
 def test_no_other_file_is_read_and_none_is_told_to_be_there(tmp_path, monkeypatch):
@@ -207,7 +217,7 @@ def test_no_other_file_is_read_and_none_is_told_to_be_there(tmp_path, monkeypatc
 
 def test_what_is_typed_is_text_in_the_answer():
     s, shown = read_question(YAML.format(name=MARKUP).encode()), []
-    parts(s, "en", shown.append)
+    answer(s, "en", shown.append)
     assert any("&lt;img src=x" in part.html for part in shown)
     assert not any("<img src=x" in part.html for part in shown)
 
@@ -400,7 +410,7 @@ def test_errors_stand_beside_their_boxes_and_the_old_answer_is_grey(page):
 
 def test_a_simulation_is_asked_with_the_keyboard_alone(page):
     page.get_by_label("Kind of work").focus()
-    page.keyboard.press("End")
+    page.keyboard.type("Sim")
     _answer(page, "simulation")
     box = page.get_by_label("GPU hours")
     for _ in range(12):

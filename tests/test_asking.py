@@ -78,8 +78,8 @@ SAID = [
     ({"deadline": "周五前"}, "workloads[0].deadline_days", 4),
     ({"deadline": "4 December"}, "workloads[0].deadline_days", 4),
     ({"deadline": "12月4日"}, "workloads[0].deadline_days", 4),
-    ({"deadline": "3d", "simulation": "md"}, "workloads[0].deadline_days", 3),
-    ({"deadline": "friday", "simulation": "md"}, "workloads[0].deadline_days", 4),
+    ({"deadline": "3d", "simulation": "md", "model": None}, "workloads[0].deadline_days", 3),
+    ({"deadline": "friday", "simulation": "md", "model": None}, "workloads[0].deadline_days", 4),
     ({"tokens": "20亿"}, "workloads[0].tokens", 2e9),
     ({"tokens": "2B tokens"}, "workloads[0].tokens", 2e9),
     ({"documents": "1万篇", "document_tokens": "2k"}, "workloads[0].tokens", 2e7),
@@ -136,6 +136,17 @@ SAID = [
     ({"users": "２０００"}, "workloads[0].users", 2000),
     ({"users": "两千用户"}, "workloads[0].users", 2000),
     ({"users": "2m"}, "workloads[0].users", 2_000_000),
+    ({"users": "5百人"}, "workloads[0].users", 500),
+    ({"users": "2000 employees"}, "workloads[0].users", 2000),
+    ({"users": "1.5万名员工"}, "workloads[0].users", 15_000),
+    ({"budget": "12k/quarter"}, "budget.monthly_usd", 4000),
+    ({"budget": "每季度9万美元"}, "budget.monthly_usd", 30_000),
+    ({"budget": "约3万美元每月"}, "budget.monthly_usd", 30_000),
+    ({"budget": "３０，０００ＵＳＤ／ｍｏｎｔｈ"}, "budget.monthly_usd", 30_000),
+    ({"deadline": "10天内"}, "workloads[0].deadline_days", 10),
+    ({"deadline": "3 个月"}, "workloads[0].deadline_days", 91.25),
+    ({"owned": "8张A100 80G和4张H200"}, "owned[1].gpu", "h200-sxm-141"),
+    ({"model": "七百亿"}, "workloads[0].model", "llama-3.1-70b"),
     ({"owned": "８张Ａ１００"}, "owned[0].count", 8),
     ({"owned": "8×A100; 4 H100"}, "owned[1].count", 4),
     ({"deadline": "4th of December"}, "workloads[0].deadline_days", 4),
@@ -143,6 +154,11 @@ SAID = [
     ({"api_price": "1.125/2.250"}, "workloads[0].api_price.input_mtok", 1.125),
     ({"ai_share": "４０％", "gpu_hours": "1000卡时"}, "workloads[1].gpu_hours", 600),
     ({"ai_share": "40%", "gpu_hours": "1k"}, "workloads[1].gpu_hours", 600),
+    ({"images_per_s": "120/min", "model": None}, "workloads[0].images_per_s", 2),
+    ({"images_per_s": "每秒2张", "model": None}, "workloads[0].images_per_s", 2),
+    ({"image_model": "FLUX.1-dev", "model": None}, "workloads[0].model", "flux.1-dev"),
+    ({"image_steps": "4", "model": None}, "workloads[0].steps", 4),
+    ({"tenants": "12 x Llama-3.2-1B", "model": None}, "workloads[0].kind", "tenants"),
 ]
 
 
@@ -248,6 +264,15 @@ WRONG = [
     ("--deadline 'Q1 2027'", "deadline"),
     ("--deadline 2026年底", "deadline"),
     ("--deadline '内两周'", "deadline"),
+    ("--deadline 30日", "deadline"),
+    ("--deadline 3月", "deadline"),
+    ("--deadline '10 working days'", "deadline"),
+    ("--deadline 本周五", "deadline"),
+    ("--deadline 12/31", "deadline"),
+    ("--budget 'between 20k and 30k per month'", "budget"),
+    ("--budget 30w/月", "budget"),
+    ("--users 两三千", "users"),
+    ("--users 10万+", "users"),
     ("--budget €30k/month", "budget"),
     ("--budget '30k-50k/month'", "budget"),
     ("--budget '30k/month/GPU'", "budget"),
@@ -475,6 +500,18 @@ def test_export_rules_stand_on_page_1_where_they_matter(command):
     line = ("plan", "small-team", "--gpus", "H200", "--regions")
     assert "To deliver H200 to China takes a licence" in command(*line, "China").stdout
     assert "licence" not in command(*line, "US").stdout
+    told = command(*line, "China").stdout
+    assert "fall under 3A090.a" in told
+    assert "total processing performance 15,831, 19.4 a mm², memory 4,800 GB/s" in told
+    assert "disagree" not in told
+    old = command(
+        "plan", "small-team", "--gpus", "A100", "--regions", "China", "--date", "2023-05-01"
+    )
+    assert "Rules and parts disagree on A100 in China: the class asks for a licence" in old.stdout
+    record = json.loads(command(*line, "China", "--json").stdout)["recommendation"]["export"]
+    assert [(r["gpu"], r["status"], r["agree"]) for r in record] == [
+        ("h200-sxm-141", "case-by-case", True)
+    ]
     told = command("plan", "small-team", "--gpus", "H200", "--lang", "zh").stdout
     assert "向中国交付 H200 须有美国的出口许可" in told
 

@@ -158,7 +158,7 @@ def test_a_second_run_makes_only_what_is_missing_or_stale(asked, tmp_path, monke
         made.extend(job.arguments[0].question.name for job in jobs)
         yield from ()
 
-    monkeypatch.setattr("gpuspec.crew.cluster.done_in_parallel", done)
+    monkeypatch.setattr("gpuspec.batch.run.done_in_parallel", done)
     before = contents("out")
     batch = Batch(("questions.csv", "small-team"), "out", day=date(2026, 11, 30))
     assert batches.run(batch).kept == 3
@@ -194,6 +194,12 @@ def test_a_process_that_is_killed_loses_nothing(which):
     assert len(found) == 12
     assert not any(done.error for done in found.values())
     assert below() == ([], [])
+
+
+def test_jobs_begin_in_the_order_in_which_they_are_given():
+    names = [f"{7 * place % 11}" for place in range(11)]
+    jobs = [Job(name, "time:sleep", (0.05,), 20) for name in names]
+    assert [job.key for job, _ in done_in_parallel(jobs, 1)] == names
 
 
 def test_jobs_end_with_the_one_who_asks_for_them_and_no_other_machine_can_reach_them():
@@ -328,7 +334,7 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_bytes(asked, tmp_path):
 def test_an_object_store_is_a_folder_as_good(monkeypatch):
     store = Store("memory://questions")
     store.write("a.yaml", (ROOT / "data" / "scenarios" / "small-team.yaml").read_bytes())
-    monkeypatch.setattr("gpuspec.crew.cluster.done_in_parallel", inline)
+    monkeypatch.setattr("gpuspec.batch.run.done_in_parallel", inline)
     batch = Batch(("memory://questions",), "memory://answers", day=date(2026, 11, 30))
     ran = batches.run(batch)
     assert [row["feasible"] for row in ran.rows] == ["true"]
@@ -466,7 +472,6 @@ def until(holds, seconds=200):
 
 
 def test_a_question_that_takes_all_memory_is_named(tmp_path):
-    (tmp_path / "q.csv").write_text("name,model,users\nchat,Llama-3.1-8B,50\n")
-    done = answered(tmp_path, "q.csv", "-o", "out", "--memory", 2)
+    done = answered(tmp_path, "article-b", "-o", "out", "--memory", 2)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "gpuspec: chat: it took more memory than a job may"
+    assert done.stderr.splitlines()[-1] == "gpuspec: article-b: it took more memory than a job may"

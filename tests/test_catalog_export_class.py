@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from gpuspec.catalog import gpu
+from gpuspec.catalog import exports, gpu
 from gpuspec.catalog.export_class import (
     export_class,
     performance_density,
@@ -12,7 +12,7 @@ from gpuspec.catalog.export_class import (
 )
 
 DAYS = (date(2022, 9, 1), date(2023, 1, 1), date(2024, 1, 1), date(2026, 6, 1))
-LETTER = "letter of April 2025"
+LETTER = "the letters of April 2025"
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,26 @@ def test_density_decides_between_the_thresholds_of_performance():
     assert export_class(bare, day).classes == ()
     assert export_class(bare, day).unsure == ("3A090.a", "3A090.b")
     assert export_class(faster(700).model_copy(update={"chip": "unknown"}), day).unsure == ()
+
+
+def test_rules_and_parts_are_compared_in_the_region_of_the_buyer():
+    now = date(2026, 11, 30)
+    h20 = exports.standing(gpu("H20"), "China", now)
+    assert (h20.status.status, h20.parts.classes, h20.agree) == ("licence", (LETTER,), True)
+    assert exports.standing(gpu("H20"), "Middle East", now).parts.classes == ()
+    h200 = {r: exports.standing(gpu("H200"), r, now) for r in ("China", "Middle East", "US")}
+    assert [of.status.status for of in h200.values()] == ["case-by-case", "licence", "none"]
+    assert [of.parts.licence for of in h200.values()] == [True, True, False]
+    assert all(of.agree for of in h200.values())
+    early = exports.standing(gpu("A100"), "China", date(2023, 5, 1))  # before a rule of the table
+    assert (early.status.status, early.parts.licence, early.agree) == ("none", True, False)
+    bare = gpu("H20").model_copy(update={"chip": "unknown"})
+    assert exports.standing(bare, "Middle East", now).agree is None
+
+
+def test_chips_of_chinese_makers_are_not_delivered_but_their_use_is_ruled():
+    day = date(2026, 11, 30)
+    for region in ("China", "Europe"):
+        found = exports.standing(gpu("910C"), region, day)
+        assert (found.status.status, found.agree) == ("guidance", None)
+    assert exports.standing(gpu("910C"), "China", date(2025, 5, 12)).status.status == "none"

@@ -232,6 +232,74 @@ def test_a_budget_that_is_just_too_small_makes_nothing_cheaper():
     assert not after["feasible"] or used(after, "upfront_usd") <= capital
 
 
+# What must give.
+
+GROWING = """
+today: '2026-11-30'
+allow: {gpus: [A100, H100], modes: [reserved-3yr, own, on-demand]}
+budget: {monthly_usd: 3000, capital_usd: 60000}
+workloads:
+  - {kind: inference, name: chat, model: Llama-3.1-8B, concurrency: 400, isl: 1024,
+     tpot_limit_s: 0.03, growth: 0.3}
+"""
+
+
+def test_a_month_that_is_enough_is_named_where_loads_differ_from_draw_to_draw():
+    asked = read(GROWING)
+    row = next(r for r in answer(asked)["what_must_give"] if r["what"] == "monthly")
+    then = answer(laws.eased(asked, row))
+    assert not row["reason"]
+    assert usd(then) == pytest.approx(row["cost_usd"], rel=laws.GIVES)
+    assert used(then, "cash_month_usd") <= row["needed"]
+
+
+NOT_RENTED = """
+today: '2026-11-30'
+horizon_months: 18
+allow: {gpus: [H200], modes: [reserved-1yr]}
+owned: [{gpu: A100, count: 1}]
+budget: {monthly_usd: 37000}
+workloads:
+  - {kind: inference, name: chat, model: Qwen2.5-32B, concurrency: 230, isl: 4096, osl: 128}
+"""
+
+
+def test_what_must_give_leaves_no_work_undone_on_gpus_that_cannot_be_rented():
+    asked = read(NOT_RENTED)
+    rows = [r for r in answer(asked)["what_must_give"] if not r["reason"]]
+    assert rows
+    for row in rows:
+        then = answer(laws.eased(asked, row))
+        assert then["feasible"], row
+        assert usd(then) == pytest.approx(row["cost_usd"], rel=laws.GIVES)
+
+
+def test_work_that_stays_undone_is_no_cash_and_told_apart():
+    asked = read(SIMULATION)
+    best, text = answer(asked)["recommendation"], page(asked)
+    undone = best["parts"]["undone"]
+    assert undone > 1000
+    assert best["parts"]["by the hour"] == 0
+    assert "counted for work that stays undone" in text
+    bought = best["parts"]["upkeep"] + best["parts"]["energy"]
+    assert best["spent_usd"] == pytest.approx(best["upfront_usd"] + bought, rel=0.01)
+    month = with_value(asked, ("budget", "monthly_usd"), best["cash_month_usd"])
+    assert laws.alike(answer(asked), answer(month)) == pytest.approx(0, abs=TOLERANCE)
+
+
+LATER_BOUGHT = """
+allow: {gpus: [A100], modes: [own]}
+workloads:
+  - {kind: hpc, name: md, workload: md, gpu_hours: 3000, deadline_days: 20, from_quarter: 5}
+"""
+
+
+def test_a_purchase_of_which_nothing_is_paid_now_says_so():
+    text = page(read(LATER_BOUGHT))
+    assert "none of it at once" in text
+    assert " 0 USD" not in text
+
+
 # Limits that works share.
 
 SHARED = """

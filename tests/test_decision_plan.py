@@ -20,6 +20,7 @@ from gpuspec.constants.training import training_ratio_interval
 from gpuspec.decision.decide import ONE, TIE, Decision, decide
 from gpuspec.decision.errors import Z80, own_spreads, stream, two_sided
 from gpuspec.decision.plan import (
+    front,
     limits,
     panel,
     words,
@@ -34,6 +35,8 @@ from gpuspec.decision.plan.sensitivity import LOAD_ROWS, Gap, tornado
 from gpuspec.decision.plan.words_page import answer_page, rest_page
 from gpuspec.decision.plans import Policy
 from gpuspec.decision.scenario import asked_scenario, owned_list, scenario
+from gpuspec.decision.settings import settings_table
+from gpuspec.decision.upgrade.tables import strategy_table, ways_table
 from gpuspec.decision.worth import worth
 from gpuspec.report.compose import _speaking
 from gpuspec.topics.ways import capacity
@@ -351,6 +354,24 @@ def test_a_service_runs_on_spot_only_where_it_may_stop():
     assert "on spot for the runs of chat" in answer_page(stops).text
 
 
+def test_what_a_job_on_spot_rests_on_is_told_and_drawn():
+    big = ONCE | {"tokens": 2e11, "deadline_days": 60, "model": "Llama-3.1-70B"}
+    spot = {"allow.modes": "spot", "allow.gpus": "H100"}
+    found = decided(spot, {"name": "one", "workloads": [big]})
+    run = found.best.runs.iloc[0]
+    way = found.problem.options[0].table.iloc[int(run["way"])]
+    assert run["gpus"] > 8
+    assert 0.8 < run["useful"] < 0.99
+    assert run["days"] == pytest.approx(way["days"] / run["useful"])  # stops take time as well
+    servers = int(np.ceil(run["gpus"] / 8))
+    assert f"whether {servers} servers joined by a fast network can be had together" in page(found)
+    useful = found.problem.draws.spot_useful(3.6e-4, run["gpus"])
+    assert useful.min() < 0.95 < 0.98 < useful.max()
+    few = decided(spot, {"name": "one", "workloads": [ONCE | {"tokens": 1e7}]})
+    assert few.best.runs.iloc[0]["venue"] == "spot"
+    assert "may be withdrawn" not in page(few)  # an hour on one GPU
+
+
 def test_work_that_nothing_can_be_had_for_is_told_as_undone():
     late = {"allow": {"gpus": "H100", "modes": "own"}, "workloads": [SERVICE], "limits": {}}
     found = decided(late | {"horizon_months": 4, "budget": {}})
@@ -360,6 +381,24 @@ def test_work_that_nothing_can_be_had_for_is_told_as_undone():
     text = answer_page(whole).text
     assert "which are there after" in text
     assert "its work stays undone, counted at" in text
+
+
+def test_a_recommendation_far_from_what_was_measured_says_so_in_its_headline(once):
+    big = ONCE | {"model": "Llama-3.1-405B", "tokens": 1e10, "deadline_days": 60}
+    found = decided({"limits.gpus": 96}, {"name": "one", "workloads": [big]})
+    assert "host memory" in found.best.runs.iloc[0]["split"]
+    warned = "Nothing like the settings of tuning was measured: try them before you sign."
+    assert warned in answer_page(found).text.split("\n\n")[1]
+    assert warned not in page(once)
+
+
+def test_of_ways_that_cost_the_same_the_one_that_was_measured_is_told():
+    chat = SERVICE | {"model": "DeepSeek-R1", "isl": 4000, "osl": 1000, "tpot_limit_s": 0.04}
+    asked = {"workloads": [chat | {"concurrency": 4}], "allow": {"gpus": "H200"}}
+    found = decided(content={"name": "one", **asked})
+    splits = found.problem.options[0].table[["split", "ground", "unit_gpus"]]
+    assert "TP 4 PP 2" not in set(splits["split"])  # on 8 GPUs too, but seldom run so
+    assert "Settings like all of these were measured." in page(found)
 
 
 def test_simulations_tenants_and_images_are_told_too():
@@ -469,11 +508,18 @@ def test_limits_that_must_give_together_are_told_as_such():
     assert decide(scenario(BOTH, changes), quick=True).feasible
 
 
+TABLES = (words_tables.works_table, words_tables.plans_table, front.terms_table, strategy_table)
+TABLES += (worth, settings_table, break_evens, tornado)
+
+
 def test_tables_of_an_empty_answer_keep_their_columns(nothing, both):
-    for table in (words_tables.works_table, words_tables.plans_table):
+    for table in TABLES:
         empty, full = table(nothing), table(both)
-        assert len(empty) == 0
-        assert list(empty.columns) == list(full.columns)
+        assert len(empty) == 0, table
+        assert list(empty.columns) == list(full.columns), table
+        assert empty.index.name == full.index.name, table
+    for table in (words_tables.rejected_table, words_tables.offers_table, ways_table):
+        assert list(table(nothing).columns) == list(table(both).columns), table
     assert list(nothing.table.columns) == list(both.table.columns)
 
 

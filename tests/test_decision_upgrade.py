@@ -41,11 +41,14 @@ def decision():
     return upgrade.UpgradeQuestion.ask(scenario="a100-owner").decision
 
 
-def test_upgrade_and_plan_give_one_answer():
-    question = asked()
-    assert decide(scenario(FLEET)).best.expected_usd == pytest.approx(
-        question.decision.best.expected_usd
-    )
+def test_upgrade_and_plan_give_one_answer(decision):
+    for plan, fleet in (
+        (decide(scenario(FLEET)), asked().decision),
+        (decide(scenario("a100-owner")), decision),
+    ):
+        assert fleet.scenario == plan.scenario
+        assert [p.key for p in fleet.plans] == [p.key for p in plan.plans]
+        assert fleet.best.expected_usd == plan.best.expected_usd
 
 
 def test_every_strategy_costs_at_least_the_best_plan(decision):

@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from gpuspec.decision import worth as worths
 from gpuspec.decision.decide import decide, regrets_usd
-from gpuspec.decision.gives import slower
+from gpuspec.decision.gives import later, slower
 from gpuspec.decision.plan import words, words_page, words_worth
 from gpuspec.decision.scenario import scenario
 from gpuspec.decision.worth import _case, partial_usd, perfect_usd, regrets, variants, worth
@@ -204,6 +204,23 @@ def test_asking_whether_limits_are_needed_is_worth_what_another_plan_saves():
     assert saved == pytest.approx(eased - loose.expected_usd)
     free = decided({"workloads[0].ttft_limit_s": 1000.0, "workloads[0].tpot_limit_s": 100.0})
     assert worth(free, anew=True).set_index("what").loc["limits", "usd"] == pytest.approx(0, abs=1)
+
+
+def test_asking_whether_a_deadline_is_needed_is_worth_what_another_plan_saves():
+    job = {"name": "job", "kind": "training", "model": "Llama-3.1-8B", "tokens": 2e10}
+    allow = {"gpus": ["A100", "H100"], "modes": ["on-demand"]}
+
+    def told(days):
+        works = [job | {"runs_per_year": 12, "deadline_days": days}]
+        made = decide(scenario({"name": "due", "allow": allow, "workloads": works}), quick=True)
+        return made, 2 * worth(made, anew=True).set_index("what").loc["deadline", "usd"]
+
+    tight, saved = told(2)
+    loose = decide(later(tight.scenario, 2.0), quick=True).best
+    eased = _case(tight.best, ["job"], {"later": 2.0}).expected_usd
+    assert saved == pytest.approx(eased - loose.expected_usd)
+    assert 0 < saved <= tight.best.expected_usd - loose.expected_usd + 1e-6
+    assert told(4)[1] == pytest.approx(0, abs=1)  # the cheapest takes less than half of it
 
 
 def test_a_day_that_nobody_named_is_asked_about_and_a_named_one_is_not():

@@ -77,13 +77,27 @@ def test_what_shares_nothing_keeps_its_estimate():
 
 def test_left_out_rows_are_predicted_as_if_they_had_never_been_there():
     said, z, weights = next(machines(1, 12))
-    mean, share = Learnt("inference", weights, said, z).left_out(np.repeat([0, 1, 2], 4))
+    known = Learnt("inference", weights, said, z)
+    mean, share = known.left_out(np.repeat([0, 1, 2], 4))
     rest = {n: v[4:] for n, v in said.items()}
-    again, width = Learnt("inference", weights, rest, z[4:]).predicted(
-        {n: v[:4] for n, v in said.items()}
-    )
+    others = Learnt("inference", weights, rest, z[4:], known.scale[4:])
+    again, width = others.predicted({n: v[:4] for n, v in said.items()})
     assert mean[:4] == pytest.approx(again)
     assert share[:4] == pytest.approx(width, rel=1e-6)
+
+
+def test_a_row_far_from_all_others_hardly_counts():
+    weights = topic_weights("inference")
+    said = {n: np.repeat(v, 7) for n, v in {**BASE, "load": 32.0}.items()}
+    asked, spread = {**BASE, "load": 32.0}, np.array([-0.2, -0.1, 0.0, 0.1, 0.2, 0.0])
+    found = {
+        odd: float(Learnt("inference", weights, said, [*(0.5 + spread), odd]).predicted(asked)[0])
+        for odd in (0.5, 3.0, 9.0, 30.0)
+    }
+    assert found[0.5] == pytest.approx(0.5, abs=0.05)
+    assert all(abs(mean - found[0.5]) < 0.15 for mean in found.values()), found
+    normal = Learnt("inference", weights, said, [*(0.5 + spread), 30.0], np.ones(7))
+    assert float(normal.predicted(asked)[0]) > 4  # a mean of all would follow it
 
 
 @pytest.fixture(scope="module")

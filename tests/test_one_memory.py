@@ -175,9 +175,10 @@ def test_published_runs_are_said_to_fit():
 
 def test_a_plan_and_a_run_give_the_same_reason():
     job = Training(name="job", model="llama-3.1-405b", tokens=1e8, deadline_days=90, tuning="full")
-    planned = workload_ways(job, ("a100-sxm-80",), ("bf16",), 8).table.iloc[0]
+    ways = workload_ways(job, ("a100-sxm-80",), ("bf16",), 8)
+    planned = ways.table.iloc[0]
     asked = job_question(job, ["a100-sxm-80"], int(planned["unit_gpus"]), "bf16")
-    assert training.runs_table(asked)["reason"].iloc[0] == planned["reason"]
+    assert training.runs_table(asked)["reason"].iloc[0] == ways.reason(planned)
 
 
 HUNTED = int(os.environ.get("GPUSPEC_CASES", "8"))

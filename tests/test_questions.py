@@ -305,7 +305,7 @@ BAD = [
     ("cost", "regions", None),
     ("mig", "reserve", "some"),
     ("upgrade", "effort", "lots"),
-    ("upgrade", "gap", None),
+    ("upgrade", "gap", "small"),
     ("upgrade", "time_limit_s", "x"),
     ("upgrade", "capital_usd", "1e6 EUR"),
     ("hpc", "application", 3),

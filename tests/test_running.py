@@ -206,6 +206,20 @@ def test_settings_reach_the_engine() -> None:
     assert groups["--max-running-requests"] == str(32 * 16)  # it divides them by the groups
 
 
+def test_services_on_amd_run_with_an_engine_that_runs_there(command) -> None:
+    line = ("--model", "70B", "--users", "20000", "--gpus", "MI300X")
+    told = command("plan", *line, "--run").stdout
+    assert "vllm serve" in told
+    assert "trtllm" not in told
+    page = command("plan", *line).stdout
+    assert "On MI300X vLLM runs service, since TensorRT-LLM does not run there." in page
+    asked = ("estimate", "Llama-3.1-70B", "--gpus", "MI300X", "--tp", "2", "--concurrency", "8")
+    assert "does not run on GPUs of AMD; vllm does" in command(*asked).stderr
+    both = command(*asked, "--engine", "vllm", "--run").stdout
+    assert "all-reduce of rccl-tests" in both
+    assert "nvidia-smi" not in both
+
+
 def test_what_an_engine_cannot_do_is_said_and_no_wrong_flag_written() -> None:
     run = served("tensorrt-llm", **SERVED[0])[0]
     assert any("CHECKPOINT" in note and "fp8" in note for note in run.notes)

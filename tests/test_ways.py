@@ -8,7 +8,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.catalog.models import model
 from gpuspec.decision import plan, upgrade
 from gpuspec.decision.scenario import scenario
-from gpuspec.decision.ways import workload_ways
+from gpuspec.decision.ways import scenario_ways, workload_ways
 from gpuspec.formulas.serving import maximum_load, steady_state
 from gpuspec.formulas.splits import impossible, node_tp, splits
 from gpuspec.topics import memory, serving
@@ -83,6 +83,29 @@ def test_plan_and_upgrade_take_the_same_way(work, gpu, form, count):
     runs = upgrade.runs_table(fleet)
     assert set(runs["split"]) == {taken.runs["split"].iloc[0]}
     assert runs["gpus"].max() == taken.runs["gpus"].iloc[0] == (count or runs["gpus"].max())
+
+
+HELD_BY_HOST = {"kind": "training", "name": "w", "model": "Llama-3.1-70B", "tokens": 1e9}
+LONG = DEEPSEEK | {"isl": 100_000, "concurrency": 4}
+
+
+@pytest.mark.parametrize("work", [TRAINED, HELD_BY_HOST, ADAPTERS, LARGE, DEEPSEEK, LONG, WEATHER])
+def test_the_ground_that_is_told_is_the_one_that_chose(work):
+    dated = work if "concurrency" in work else work | {"deadline_days": 60}
+    found = scenario_ways(scenario({"name": "one", "workloads": [dated]}), 0)
+    rows = found.table[found.table["works"]]
+    told = [found.ground(row).code for row in rows.to_dict("records")]
+    assert told == rows["ground"].tolist()
+    if work is HELD_BY_HOST:
+        assert rows.loc[rows["offload"] != "", "ground"].eq(2).any()
+
+
+def test_gpus_of_two_makers_are_searched_together():
+    # The engine differs; at last only splits of one maker's GPUs are worth searching.
+    asked = {"allow": {"gpus": ["MI300X", "H100", "MI325X"]}}
+    found = plan.decide(scenario({"name": "one", "workloads": [ARRIVING], **asked}), samples=100)
+    assert found.feasible
+    assert {"mi300x-192", "h100-sxm-80"} <= set(found.problem.options[0].table["gpu"])
 
 
 def test_images_in_8_bits_take_fewer_gpus_and_plain_pytorch_gains_nothing():

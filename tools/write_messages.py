@@ -47,7 +47,7 @@ def app_texts() -> list[str]:
     found = [page.ABOUT, *answers.TITLES.values(), *question.WORKS]
     found += [question.label_of(name) for name in question.fields()]
     found += [choice for field in question.fields().values() for choice in field.choices]
-    found += [line.BUDGET, line.OWNED, line.DEADLINE, question.BLANK]
+    found += [line.BUDGET, line.OWNED, line.TENANTS, line.DEADLINE, question.BLANK]
     for path in sorted(Path(gpuspec.app.__file__).parent.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "text":

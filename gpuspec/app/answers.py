@@ -4,11 +4,10 @@ Whatever a visitor typed arrives as escaped text: Markdown escapes it, and so do
 """
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
-from gpuspec.base.lazy import pd
 from gpuspec.decision.decide import Decision, decide
 from gpuspec.decision.plan import pictures, words, words_asked, words_page, words_tables
 from gpuspec.decision.plan import request as requests
@@ -47,62 +46,59 @@ class Part(NamedTuple):
     tables: tuple[tuple[str, ShownTable], ...] = ()
 
 
-def parts(s: Scenario, language: str, put: Callable[[Part], None]) -> Decision:
-    """Answer a scenario, and put each part of the page as soon as it is known; all but what would
-    flip the answer, which takes as long as many answers.
-    """
+def answer(s: Scenario, language: str, put: Callable[[Part], None]) -> Decision:
+    """Answer a scenario, and put page 1 as soon as it is known; the tabs are made one by one."""
     with speaking(language):
         decision = decide(s)
-        for part in _parts(decision, language):
-            put(part)
+        if not decision.feasible:
+            put(Part(ANSWER, _markdown(words_page.nothing_page(decision, language)), whole=False))
+        evens = break_evens(decision) if decision.feasible else None
+        page = words_page.answer_page(decision, language)
+        works = _works(decision, language) if decision.feasible else None
+        rest = words_page.rest_page(decision, evens, language)
+        put(_named(ANSWER, [_markdown(page), works, _markdown(rest)]))
     return decision
 
 
-def flips(decision: Decision, language: str) -> Part:
-    """Return what would flip an answer, and what other settings would cost."""
-    if not decision.feasible:
-        finding = words_page.decision_finding(decision, language)
-        return Part(FLIPS, f"<p>{escape(finding)}</p>")
+def tab(decision: Decision, name: str, language: str) -> Part:
+    """Return one of the tabs of an answer. What would flip it takes as long as many answers."""
     with speaking(language):
+        say = translator(language)
+        if name == ERRORS:
+            known = _worth(decision, language) if decision.feasible else None
+            return _named(name, [known, _errors(decision, say), _asked(decision, say)])
+        if name == OPTIONS and not decision.feasible:
+            return _named(name, [_out(decision, say)])
+        if not decision.feasible:
+            finding = words_page.decision_finding(decision, language)
+            return _named(name, [f"<p>{escape(finding)}</p>"])
+        if name == OPTIONS:
+            return _named(name, [_costs(decision, language), *_plans(decision, language)])
+        if name == PRICES:
+            return _named(name, _prices(decision, language))
         settings = _markdown(settings_text(decision, language))
-        return _named(FLIPS, [*_flips(decision, language), settings])
+        return _named(name, [*_flips(decision, language), settings])
 
 
-def _parts(decision: Decision, language: str) -> Iterator[Part]:
-    say = translator(language)
-    if not decision.feasible:
-        yield Part(ANSWER, _markdown(words_page.nothing_page(decision, language)), whole=False)
-        page = words_page.answer_page(decision, language)
-        rest = words_page.rest_page(decision, None, language)
-        yield Part(ANSWER, _markdown(page) + _markdown(rest))
-        yield _named(OPTIONS, [_out(decision, say)])
-        yield Part(PRICES, f"<p>{escape(words_page.decision_finding(decision, language))}</p>")
-        yield _named(ERRORS, [_errors(decision, say), _asked(decision, say)])
-        return
-    page = words_page.answer_page(decision, language)
-    evens = break_evens(decision)
-    rest = words_page.rest_page(decision, evens, language)
-    works = table(
-        words_tables.works_table(decision, language), words_tables.works_caption(decision, language)
-    )
-    yield _named(ANSWER, [_markdown(page), works, _markdown(rest)])
-    yield _named(OPTIONS, [_costs(decision, language), *_plans(decision, language)])
-    known = worth(decision)
-    yield _named(PRICES, _prices(decision, known, language))
-    told = [_markdown(worth_page(decision, known, language))]
-    yield _named(ERRORS, [*told, _errors(decision, say), _asked(decision, say)])
+def _works(decision: Decision, language: str) -> ShownTable:
+    rows = words_tables.works_table(decision, language)
+    return table(rows, words_tables.works_caption(decision, language))
+
+
+def _worth(decision: Decision, language: str) -> str:
+    return _markdown(worth_page(decision, worth(decision), language))
 
 
 Shown = str | ShownTable | None
 
 
-def _named(name: str, found: list[Shown], whole: bool = True) -> Part:
+def _named(name: str, found: list[Shown]) -> Part:
     """Join what is shown of a part; its tables are named after it."""
     tables = [t for t in found if isinstance(t, ShownTable)]
     names = [f"{name}-{i}" if i > 1 else name for i in range(1, len(tables) + 1)]
     of = dict(zip(map(id, tables), names, strict=True))
     html = "".join(_boxed(t) if isinstance(t, ShownTable) else t or "" for t in found)
-    return Part(name, html, whole, tuple((of[id(t)], t) for t in tables))
+    return Part(name, html, tables=tuple((of[id(t)], t) for t in tables))
 
 
 def _boxed(shown: ShownTable) -> str:
@@ -152,13 +148,13 @@ def _out(decision: Decision, say: Words) -> ShownTable | None:
     return table(out, say("Ways that are out")) if len(out) else None
 
 
-def _prices(decision: Decision, known: pd.DataFrame, language: str) -> list[Shown]:
+def _prices(decision: Decision, language: str) -> list[Shown]:
     say = translator(language)
     old = " ".join(age_warnings(decision.offers)) or say("No price is older than its limit.")
     text = "Prices of the GPUs of the recommendation and the runner-up, USD an hour or USD a GPU"
     found: list[Shown] = [f"<p>{escape(old)}</p>"]
     found.append(table(words_tables.offers_table(decision), say(text)))
-    rows = requests.request(decision, known, language)
+    rows = requests.request(decision, worth(decision), language)
     if len(rows):
         caption = say("Quotes to ask for; a price that was quoted is firm")
         found.append(table(requests.request_table(rows, decision, language), caption))

@@ -6,23 +6,26 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as W
 
-from gpuspec.app.answers import ANSWER, FLIPS, PARTS, TITLES, Part, flips, parts
+from gpuspec.app.answers import ANSWER, FLIPS, PARTS, TITLES, Part, answer, tab
 from gpuspec.app.question import (
+    BROUGHT,
     COMMON,
     FILE,
     SELDOM,
+    SHOWN,
     START,
     WORKS,
     Question,
     field_of,
     fields,
-    keep_config,
+    keep,
     label_of,
     read_question,
     told,
@@ -39,6 +42,9 @@ from gpuspec.views.language import languages, translator
 
 WAIT_S = 0.15
 """How long further changes are waited for, such as those of somebody who tabs through boxes."""
+REST_S = 2.0
+"""How long an answer must stand before the tabs that nobody has opened are worked out too, so that
+all of its tables can be taken away."""
 REPORT_S = 300.0
 """How long the report may take."""
 OF_LANGUAGES = {"en": "English", "zh": "中文"}
@@ -51,6 +57,7 @@ LISTS: dict[str, Callable[[], Iterable[str]]] = {
     "use_case": lambda: (str(r["id"]) for r in table_rows("use-cases")),
     "simulation": lambda: (str(r["id"]) for r in table_rows("workloads")),
     "regions": lambda: (str(r["id"]) for r in table_rows("regions")),
+    "image_model": lambda: (str(r["id"]) for r in table_rows("image-models")),
 }
 """Names to choose from, beside what may be typed."""
 
@@ -120,22 +127,27 @@ class Page:
         self.uploads = 0
         self.settling = False
         self.tables: dict[str, ShownTable] = {}
-        self.html: dict[str, str] = {}
         self.decision: Decision | None = None
+        self.due: list[str] = []
+        """Tabs of the decision that are still to be made."""
         self.question: Question | None = None
         self.boxes = {name: Box(field) for name, field in fields().items()}
         self.language = W.Dropdown(
             options=[(OF_LANGUAGES.get(name, name), name) for name in languages()], value=language
         )
         self.kind = W.Dropdown(options=list(WORKS), value="service")
-        self.config = W.FileUpload(accept=".json", multiple=False, icon="")
+        self.brought = {
+            name: W.FileUpload(accept=suffix, multiple=False, icon="")
+            for name, (_, suffix, _) in BROUGHT.items()
+        }
         self.load = W.FileUpload(accept=".yaml,.yml", multiple=False, icon="")
         self.unload, self.pdf, self.further = W.Button(), W.Button(), W.Button()
         self.all = False
         self.head, self.loaded, self.wrong = W.HTML(), W.HTML(), W.HTML()
         self.busy, self.saved, self.links = W.HTML(), W.HTML(), W.HTML()
         self.shown = {name: W.HTML() for name in PARTS}
-        self.tabs = W.Tab([self.shown[name] for name in TITLES])
+        self.waiting = {name: W.HTML() for name in TITLES}
+        self.tabs = W.Tab([W.VBox([self.waiting[name], self.shown[name]]) for name in TITLES])
         self.view = self._laid_out()
         self._fill(START[self.kind.value])
         self._say()
@@ -159,11 +171,9 @@ class Page:
             widget.add_class(f"gpuspec-{name}")
         works = list(dict.fromkeys(name for names in WORKS.values() for name in names))
         self.of_work = W.VBox([self.boxes[name].view for name in works if name not in COMMON])
-        self.boxes["model"].view.children = (
-            *self.boxes["model"].view.children[:1],
-            self.config,
-            *self.boxes["model"].view.children[1:],
-        )
+        for name, upload in self.brought.items():
+            control, *rest = self.boxes[name].view.children
+            self.boxes[name].view.children = (control, upload, *rest)
         self.common = W.VBox([self.boxes[name].view for name in COMMON])
         files_ = W.VBox([self.further, self.load, self.unload])
         form = W.VBox([self.loaded, self.kind, self.of_work, self.common, files_])
@@ -189,7 +199,8 @@ class Page:
         self.kind.options = [(_headed(say(name)), name) for name in WORKS]
         self.kind.value = kind
         self.kind.description = say("Kind of work")
-        self.config.description = say("Your own model: a config.json")
+        self.brought["model"].description = say("Your own model: a config.json")
+        self.brought["tenants"].description = say("A table of your own: a CSV file")
         self.load.description = say("Load a question (YAML)")
         self.unload.description = say("Leave the loaded question")
         self.pdf.description = say("Make the report (PDF)")
@@ -214,11 +225,14 @@ class Page:
     def visible(self) -> tuple[str, ...]:
         """Names of the fields that the page shows."""
         if self.base is None:
-            return (*WORKS[self.kind.value], *COMMON)
+            works = list(WORKS[self.kind.value])
+            trains = bool(self.boxes["ai_share"].value) or "ai_share" not in works
+            return (*(name for name in works if trains or name != "model"), *COMMON)
         kinds = {w.kind for w in self.base.workloads}
-        shown = {"inference": "service", "training": "training", "hpc": "simulation"}
-        works = [name for kind, work in shown.items() if kind in kinds for name in WORKS[work]]
+        works = [name for kind, work in SHOWN.items() if kind in kinds for name in WORKS[work]]
         works = [name for name in works if name != "ai_share"]
+        if not kinds & {"inference", "training"}:
+            works = [name for name in works if name != "model"]
         return (*dict.fromkeys(works), *COMMON)
 
     # --- what happens ---------------------------------------------------------------------------
@@ -228,7 +242,9 @@ class Page:
             box.control.observe(lambda _: self.change(), names="value")
         self.kind.observe(self._kind_chosen, names="value")
         self.language.observe(self._language_chosen, names="value")
-        self.config.observe(self._config_brought, names="value")
+        for name, upload in self.brought.items():
+            upload.observe(partial(self._file_brought, name), names="value")
+        self.boxes["ai_share"].control.observe(lambda _: self._say_loaded(), names="value")
         self.load.observe(self._question_brought, names="value")
         self.unload.on_click(lambda _: self._based(None))
         self.pdf.on_click(lambda _: self._report())
@@ -259,15 +275,15 @@ class Page:
         self.all = every
         self._say_loaded()
 
-    def _config_brought(self, change: dict[str, Any]) -> None:
+    def _file_brought(self, field: str, change: dict[str, Any]) -> None:
         for brought in change["new"]:
             try:
                 number = self.uploads = self.uploads + 1
-                name = keep_config(bytes(brought["content"]), self.folder, number)
+                file = keep(field, bytes(brought["content"]), self.folder, number)
             except InputError as error:
                 self._refuse(error)
                 return
-            self.boxes["model"].control.value = name
+            self.boxes[field].control.value = file
 
     def _question_brought(self, change: dict[str, Any]) -> None:
         for brought in change["new"]:
@@ -293,22 +309,31 @@ class Page:
         names, known = self.visible, self.boxes
         values = {name: known[name].value for name in names if known[name].value}
         question = Question(values, self.base, self.language.value)
-        self.decision = None
+        self.decision, self.due = None, []
         self._greyed(True)
+        self._settled("")
         self.busy.value = self._busy(self.say("Working …"))
         self.work.begin(lambda put: self._answer(question, put), WAIT_S)
 
     def _answer(self, question: Question, put: Callable[[Callable[[], None]], None]) -> None:
         """Answer a question, beside the loop; what is shown is put there."""
-        try:
+
+        def run() -> None:
             taken = question.taken()
             put(lambda: self._asked(question, taken))
 
             def show(part: Part) -> None:
                 put(lambda: self._show(part))
 
-            decision = parts(question.scenario, question.language, show)
+            decision = answer(question.scenario, question.language, show)
             put(lambda: self._decided(decision))
+
+        self._sure(run, put)
+
+    def _sure(self, run: Callable[[], None], put: Callable[[Callable[[], None]], None]) -> None:
+        """Run something beside the loop, and say what is wrong where it fails."""
+        try:
+            run()
         except InputError as error:
             put(lambda error=error: self._refuse(error))  # type: ignore[misc]
         except TimeoutError:
@@ -320,23 +345,32 @@ class Page:
             raise
 
     def _decided(self, decision: Decision) -> None:
-        """The answer is there, but for what takes long: that is worked out where it is seen."""
+        """The answer is there; the tab that is open follows."""
         self._settled("")
-        self.decision = decision
+        self.decision, self.due = decision, list(TITLES)
         self._looked_at()
 
     def _looked_at(self, _: object = None) -> None:
+        """Work out the tab that is open, then, where the answer stands, the others; what would flip
+        the answer only where it is looked at.
+        """
         decision, language = self.decision, self.language.value
         open_ = list(TITLES)[self.tabs.selected_index or 0]
-        if open_ != FLIPS or decision is None:
+        seen = open_ in self.due
+        names = [open_] if seen else [name for name in self.due if name != FLIPS]
+        for name, waiting in self.waiting.items():
+            due = name in self.due and (name == open_ or name != FLIPS)
+            waiting.value = self._busy(self.say("Working …")) if due else ""
+        if decision is None or not names:
             return
-        self.decision = None
 
         def run(put: Callable[[Callable[[], None]], None]) -> None:
-            part = flips(decision, language)
-            put(lambda: self._show(part))
+            for name in names:
+                put(partial(self._show, tab(decision, name, language)))
+            put(self._looked_at)
 
-        self.work.begin(run)
+        wait_s = 0.0 if seen else REST_S
+        self.work.begin(lambda put: self._sure(lambda: run(put), put), wait_s)
 
     def _asked(self, question: Question, taken: dict[str, str]) -> None:
         """The question is one: say what counts where boxes are blank."""
@@ -345,30 +379,30 @@ class Page:
         for name, box in self.boxes.items():
             box.wrong("")
             box.take(taken.get(name, ""), self.say)
-        for name in TITLES:
-            self.shown[name].value = self._busy(self.say("Working …")) + self.html.get(name, "")
         self._links()
 
     def _show(self, part: Part) -> None:
         lang = escape(self.language.value, quote=True)
         more = "" if part.whole else self._busy(self.say("More is being worked out …"))
-        self.html[part.name] = f'<div lang="{lang}">{part.html}</div>'
-        self.shown[part.name].value = more + self.html[part.name]
+        self.shown[part.name].value = f'{more}<div lang="{lang}">{part.html}</div>'
         self.shown[part.name].remove_class("gpuspec-old")
-        self.tables |= dict(part.tables)
         if part.name == ANSWER:
             self.busy.value = ""
-        self._links()
+        else:
+            self.due.remove(part.name)
+            self.waiting[part.name].value = ""
+        self.tables |= dict(part.tables)
+        if part.tables:
+            self._links()
 
     def _settled(self, fault: str) -> None:
-        self.busy.value = ""
+        for widget in (self.busy, *self.waiting.values()):
+            widget.value = ""
         self.wrong.value = f'<span role="alert">{escape(fault)}</span>' if fault else ""
 
     def _refuse(self, error: InputError) -> None:
         """Show an error beside its field; the old answer stays, in grey."""
         self._settled("")
-        for part in TITLES:
-            self.shown[part].value = self.html.get(part, "")
         name, sentence = field_of(error), told(error, self.say)
         at = name if name in self.visible else ""
         if at in SELDOM and not self.boxes[at].value:

@@ -18,19 +18,25 @@ from gpuspec.catalog.phrases import EXAMPLES
 from gpuspec.decision.scenario import DecisionQuestion, Line, Scenario, scenario, scenario_of
 from gpuspec.decision.scenario.line import (
     DAYS,
+    HOMES,
+    IMAGES_PER_S,
     MODEL,
     NAMED,
+    OF_IMAGES,
     OF_JOB,
     OF_SERVICE,
     OF_SIMULATION,
+    OF_TENANTS,
     SIMULATION,
     TOKENS,
 )
+from gpuspec.decision.scenario.records import Images
 from gpuspec.decision.scenario.writing import scenario_text
 from gpuspec.views.language import Words
 
 MOST_QUESTION_BYTES = 256 * 1024
 MOST_CONFIG_BYTES = 2**20
+MOST_TABLE_BYTES = 256 * 1024
 MOST_WORKS = 12
 """Of a file that is brought to the page, where others wait."""
 LATEST = "deadline"
@@ -39,8 +45,18 @@ WORKS: dict[str, tuple[str, ...]] = {
     "training": ("model", *OF_JOB, LATEST),
     "service and training": ("model", *OF_SERVICE, *OF_JOB, LATEST),
     "simulation": (*OF_SIMULATION, LATEST, "ai_share", "model"),
+    "images": OF_IMAGES,
+    "small services on slices": OF_TENANTS,
 }
 """Kinds of work, and the fields of each."""
+SHOWN = {
+    "inference": "service",
+    "training": "training",
+    "hpc": "simulation",
+    "images": "images",
+    "tenants": "small services on slices",
+}
+"""Kinds of work of a scenario, as the page calls them."""
 COMMON = (
     *("owned", "budget", "regions", "horizon_months", "gpus", "objective", "quotes", "api"),
     "currency",
@@ -48,22 +64,33 @@ COMMON = (
 SELDOM = (
     *("concurrency", "request_rate", "documents", "document_tokens", "tuning", "ai_share"),
     *("gpus", "horizon_months", "objective", "quotes", "api", "api_price", "currency"),
+    *("image_steps", "image_size"),
 )
 """Fields that are shown when they are asked for."""
 ASKED_OTHERWISE = ("scenario", "language", "deadline_days", "capital_usd", "monthly_usd")
 """Fields without a box: a file that is loaded, the switch of languages, and what ``deadline`` and
 ``budget`` say as well."""
 USERS = 200
+TENANTS = "12 x Llama-3.2-1B, 2 x Llama-3.1-8B"
 START = {
     "service": {"model": MODEL, "users": f"{USERS}"},
     "training": {"model": MODEL, "tokens": f"{TOKENS:.0e}".replace("+0", ""), LATEST: f"{DAYS:g}d"},
     "simulation": {"simulation": SIMULATION, LATEST: f"{DAYS:g}d"},
+    "images": {
+        "image_model": str(Images.model_fields["model"].default),
+        "images_per_s": f"{IMAGES_PER_S:g}",
+    },
+    "small services on slices": {"tenants": TENANTS},
 }
 START["service and training"] = START["service"] | START["training"]
 """What stands in the boxes at first, by the kind of work; what is left blank is taken and named."""
 FILE = "question.yaml"
 """What the page calls the question as a file."""
-_SHORT = {w: w.upper() for w in ("isl", "osl", "ai", "gpu", "usd", "api")} | {"gpus": "GPUs"}
+_SHORT = {w: w.upper() for w in ("isl", "osl", "ai", "gpu", "usd", "api")} | {
+    "gpus": "GPUs",
+    "per": "a",
+    "s": "second",
+}
 
 
 def fields() -> dict[str, Asked]:
@@ -118,9 +145,9 @@ class Question:
         """Return what counts where a box is blank, by the field."""
         s, found = self.scenario, {}
         for w in reversed(s.workloads):
-            for name in (*OF_SERVICE, *OF_JOB, *OF_SIMULATION):
+            for name in HOMES[w.kind]:
                 value = getattr(w, NAMED.get(name, name), None)
-                if value is not None:
+                if value is not None and name != "tenants":
                     found[name] = shown(value)
             if days := getattr(w, "deadline_days", None):
                 found[LATEST] = f"{shown(days)}d"
@@ -154,12 +181,20 @@ def read_question(content: bytes) -> Scenario:
     return scenario(content_)
 
 
-def keep_config(content: bytes, folder: Path, number: int) -> str:
-    """Write a config.json that somebody brings into a folder; return its name there."""
-    text = _text("model", content, MOST_CONFIG_BYTES)
-    name = f"own-model-{number}.json" if number > 1 else "own-model.json"
-    files.write_atomically(folder / name, text.encode())
-    return name
+BROUGHT = {
+    "model": ("own-model", ".json", MOST_CONFIG_BYTES),
+    "tenants": ("own-tenants", ".csv", MOST_TABLE_BYTES),
+}
+"""Fields that take a file: what it is called here, its suffix, and how long it may be."""
+
+
+def keep(name: str, content: bytes, folder: Path, number: int) -> str:
+    """Write a file that somebody brings for a field into a folder; return what it is called."""
+    base, suffix, most = BROUGHT[name]
+    text = _text(name, content, most)
+    file = f"{base}-{number}{suffix}" if number > 1 else f"{base}{suffix}"
+    files.write_atomically(folder / file, text.encode())
+    return file
 
 
 def _text(name: str, content: bytes, most: int) -> str:
@@ -174,8 +209,11 @@ def _text(name: str, content: bytes, most: int) -> str:
 
 def field_of(error: InputError) -> str:
     """Return the box that an error belongs to; empty where there is none of its own."""
-    name = error.field.rsplit(".", 1)[-1].partition(":")[0].partition("[")[0]
-    same = {new: old for old, new in NAMED.items()} | {"deadline_days": LATEST, "config": "model"}
+    name = error.field.partition(":")[0].rsplit(".", 1)[-1].partition("[")[0]
+    if name.startswith(("tenants, ", "tenant ")):
+        return "tenants"
+    same = {new: old for old, new in NAMED.items() if new != "model"}
+    same |= {"deadline_days": LATEST, "config": "model"}
     same |= dict.fromkeys(("capital_usd", "monthly_usd", "total_usd"), "budget")
     same |= {"gpu": "owned", "count": "owned"} | {"cny_per_usd": "currency"}
     name = same.get(name, name)
@@ -204,4 +242,6 @@ def told(error: InputError, say: Words) -> str:
         if at.unit in EXAMPLES:
             valid += say(", such as {examples}", examples=EXAMPLES[at.unit])
     valid += say(BLANK) if blank else ""
-    return say("{value} is not valid: {valid}", value=brief(error.value), valid=valid)
+    found = say("{value} is not valid: {valid}", value=brief(error.value), valid=valid)
+    _, _, inside = error.field.partition(": ")
+    return f"{say(inside)}{say(': ')}{found}" if inside else found

@@ -21,7 +21,8 @@ from gpuspec.batch.questions import Question, questions
 from gpuspec.batch.store import Store, is_address
 from gpuspec.batch.work import Order
 from gpuspec.constants.learnt import VARIABLE
-from gpuspec.crew.hand import Done, Job
+from gpuspec.crew.cluster import done_in_parallel
+from gpuspec.crew.hand import MOST_WORKERS, Done, Job
 from gpuspec.views.language import check_language
 
 DECISION, REPORT = "decision", "report"
@@ -29,7 +30,7 @@ FOLDERS = {DECISION: ("decisions", ".json"), REPORT: ("reports", ".pdf")}
 RUN, BEFORE, SUMMARY, PRICES = "run.json", "before.json", "summary.csv", "prices"
 MOST_ANSWER_BYTES = 2**26
 WARM = ("gpuspec.batch.warm",)
-WARM_REPORTS = (*WARM, "gpuspec.report.warm")
+WARM_REPORTS = ("gpuspec.crew.kernel:load decision", *WARM, "gpuspec.report.warm")
 COLUMNS = ["name", "place", "decision", "feasible", "plan", "expected_usd", "low", "high"]
 COLUMNS += ["upfront_usd", "cash_month_usd", "gpus", "power_kw", "probability", "price_grade"]
 COLUMNS += ["runner_up", "report", "problem"]
@@ -125,8 +126,6 @@ def run(
     SchedulerGoneError
         Where the scheduler goes away; what is finished stays.
     """
-    from gpuspec.crew.cluster import MOST_WORKERS, done_in_parallel
-
     check_language(batch.language)
     if not 0 <= batch.workers <= MOST_WORKERS:
         raise InputError("workers", batch.workers, f"give 1 to {MOST_WORKERS}; 0: one a core")

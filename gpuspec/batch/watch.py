@@ -13,6 +13,7 @@ from gpuspec.batch.run import BEFORE, MOST_ANSWER_BYTES, RUN, WARM, Batch, Ran, 
 from gpuspec.batch.run import run as run_batch
 from gpuspec.batch.store import Store
 from gpuspec.batch.work import Order, plan_of
+from gpuspec.crew.cluster import done_in_parallel
 from gpuspec.crew.hand import Job
 from gpuspec.views.columns import amount
 
@@ -160,8 +161,6 @@ def _tries(case: _Case) -> Iterator[tuple[Moved, ...]]:
 
 def _tried(batch: Batch, state: str, cases: Sequence[_Case]) -> dict[str, str]:
     """Return the plan of each question with old prices, by key and prices."""
-    from gpuspec.crew.cluster import done_in_parallel
-
     jobs = []
     for case in cases:
         order = Order(case.question, case.key, state, batch.day, batch.output)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from gpuspec.catalog import table_rows
 from gpuspec.catalog.columns import Figure, Flag, Matching, Named, Texts, column
 
 Month = Annotated[str, Matching(r"20\d\d-\d\d|")]
@@ -66,3 +67,24 @@ class Era(Named, EngineLimits):
         "How else its versions begin where somebody numbers them anew, separated by |", ()
     )
     library: Literal["tensorrt-llm", "vllm", "sglang"] = column("Kernel timings that stand for it")
+    vendors: Texts = column("Makers of the GPUs that it runs on, separated by |", ("NVIDIA",))
+
+
+def runs_on(engine: str, vendor: str) -> bool:
+    """Return whether an engine, or an era of it, runs on the GPUs of a maker.
+
+    >>> runs_on("tensorrt-llm", "AMD"), runs_on("vllm", "AMD")
+    (False, True)
+    """
+    rows = [row for row in table_rows("engines") if engine in (row["id"], row["engine"])]
+    return any(vendor in row["vendors"].split("|") for row in rows)
+
+
+def engine_for(vendor: str, first: str) -> str:
+    """Return `first` where it runs on the GPUs of a maker, else an engine that does.
+
+    >>> engine_for("NVIDIA", "tensorrt-llm"), engine_for("AMD", "tensorrt-llm")
+    ('tensorrt-llm', 'vllm')
+    """
+    names = [first, *(str(row["engine"]) for row in table_rows("engines"))]
+    return next((name for name in names if runs_on(name, vendor)), first)

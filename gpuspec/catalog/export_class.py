@@ -29,6 +29,8 @@ class ExportClass(NamedTuple):
     """Total processing performance."""
     density: float
     """TPP over the area of the chip in mm²; NaN where the area is not known."""
+    licence: bool | None = False
+    """Whether one of the classes asks for a licence; None where that depends on what is unsure."""
 
 
 def total_processing_performance(device: Gpu) -> float:
@@ -63,11 +65,12 @@ def performance_density(device: Gpu) -> float:
     return total_processing_performance(device) / area.get(device.chip or "", float("nan"))
 
 
-def export_class(device: Gpu, day: date) -> ExportClass:
+def export_class(device: Gpu, day: date, region: str = "") -> ExportClass:
     """Return the classes that a GPU has on a day, by ``data/export_thresholds.csv``.
 
-    The GPU is taken to be made or sold for data centres; what is not has notes of its own in 3A090.
-    Rates in and out are those of NVLink (or its like) and PCIe, both ways.
+    With a region, those that ask for something there. The GPU is taken to be made or sold for data
+    centres; what is not has notes of its own in 3A090. Rates in and out are those of NVLink (or its
+    like) and PCIe, both ways.
 
     References
     ----------
@@ -81,18 +84,23 @@ def export_class(device: Gpu, day: date) -> ExportClass:
     values = {"tpp": tpp, "density": density, "io": rate, "memory": memory, "sum": rate + memory}
     sure: list[str] = []
     open_: list[str] = []
+    licence: list[bool] = []
     for row in table_rows("export-thresholds"):
         if row["as_of"] > day.isoformat() or (row["until"] or "9999") < day.isoformat():
+            continue
+        if region and region not in row["regions"].split("|"):
             continue
         kept = [_within(row, name, unit, values[name]) for name, unit in BOUNDS.items()]
         if None in kept and False not in kept:
             open_.append(row["class"])
         elif all(kept):
             sure.append(row["class"])
+        licence += [all(kept)] if row["effect"] == "licence" and False not in kept else []
     found = set(sure) - {"3A090.b"} if "3A090.a" in sure else set(sure)  # .b: what is not in .a
     classes = tuple(name for name in dict.fromkeys(sure) if name in found)
     left = set(open_) - set(sure) - ({"3A090.b"} if "3A090.a" in sure else set())
-    return ExportClass(classes, tuple(sorted(left)), tpp, density)
+    asked = any(licence) or (None if licence else False)
+    return ExportClass(classes, tuple(sorted(left)), tpp, density, asked)
 
 
 def _within(row: dict[str, object], name: str, unit: str, value: float) -> bool | None:

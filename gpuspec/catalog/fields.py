@@ -13,6 +13,7 @@ from gpuspec.base.ask import Range
 from gpuspec.base.documents import day_of
 from gpuspec.base.errors import InputError, UnknownNameError, renamed
 from gpuspec.catalog import edition, gpu_ids, resolved
+from gpuspec.catalog.images import image_model
 from gpuspec.catalog.models import model
 from gpuspec.catalog.models.formats import STORED
 from gpuspec.catalog.models.typical import typical_model
@@ -142,6 +143,10 @@ WorkloadName = Annotated[
     str, BeforeValidator(_known(lambda name: workload(name).id)), Of("workloads")
 ]
 """Class of scientific computations."""
+ImageModelName = Annotated[
+    str, BeforeValidator(_known(lambda name: image_model(name).id)), Of("image-models")
+]
+"""Diffusion model."""
 Names = Annotated[tuple[str, ...], BeforeValidator(split)]
 RegionNames = Annotated[
     tuple[Annotated[str, BeforeValidator(_known(region))], ...],
@@ -202,6 +207,7 @@ PromptTokens = Annotated[int, Said(1, 10_000_000, "tokens")]
 DocumentTokens = Annotated[float, Said(1, 1e9, "tokens")]
 Images = Annotated[int, Range(0, 10_000, "images")]
 RequestRate = Annotated[float, Said(0, 1e7, "requests/s", above=True)]
+ImageRate = Annotated[float, Said(0, 1e6, "images/s", above=True)]
 Seconds = Annotated[float, Range(0, 1e6, "s", above=True)]
 Days = Annotated[float, Said(0, 36_500, "days", above=True)]
 Documents = Annotated[float, Said(0, 1e15, "documents", above=True)]

@@ -55,6 +55,7 @@ EXAMPLES = {
     "users": "2000, 2k or 3万人",
     "requests": "200, 2k or 200个",
     "requests/s": "5, 300/min or 每秒5次, of the busiest hour",
+    "images/s": "2, 120/min or 每秒2张, of the busiest hour",
     "tokens": "2e9, 2B or 20亿",
     "documents": "10,000, 10k or 1万篇",
     "GPU-hours": "3000, 3k or 3千",
@@ -266,8 +267,8 @@ class Said(Range):
         said = phrase(text)
         if said is None or said.label:
             return None
-        if self.unit == "requests/s":
-            counted = said.unit in ("", "any", "requests") and 0 < said.per_days < 1
+        if self.unit.endswith("/s"):
+            counted = said.unit in ("", "any", self.unit[:-2]) and 0 < said.per_days < 1
             return said.number / (said.per_days * DAY_S) if counted else None
         if said.per_days:
             return None

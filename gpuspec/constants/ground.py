@@ -301,7 +301,7 @@ def placement_of(generation_gpus: ArrayLike, off_policy_steps: ArrayLike) -> np.
 TRAINED_ON = "{tuning} by {framework} on {generation} GPUs"
 
 
-def _called(text: str) -> str:
+def called(text: str) -> str:
     """Return a level in words, in parts that can be translated where it has some."""
     parts = re.fullmatch(r"(.+) by (.+) on (.+) GPUs", text)
     if parts:
@@ -396,8 +396,8 @@ def _name_reason(known: Record, name: str, value: ArrayLike, words: str) -> Call
     def reason() -> Reason:
         text = str(np.ravel(value)[0])
         one = known["names"][name].get(text, 0)
-        called = Reason.of(words, name=_called(text))
-        return Reason.of(ALONE if one else NONE, what=called)
+        what = Reason.of(words, name=called(text))
+        return Reason.of(ALONE if one else NONE, what=what)
 
     return reason
 
@@ -449,8 +449,8 @@ def _together(
 
     def reason() -> Reason:
         values = [str(np.ravel(said[n])[0]) for n in of.joint]
-        called = {n: NAMES.get(v, v) for n, v in zip(of.joint, values, strict=True)}
-        listed = Reason.of(", ".join(f"{{{n}}}" for n in of.joint), **called)
+        said_of = {n: NAMES.get(v, v) for n, v in zip(of.joint, values, strict=True)}
+        listed = Reason.of(", ".join(f"{{{n}}}" for n in of.joint), **said_of)
         together = Reason.of(TOGETHER, names=listed)
         return Reason.of(ALONE if np.ravel(publishers)[0] else NONE, what=together)
 

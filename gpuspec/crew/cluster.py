@@ -2,18 +2,16 @@
 
 import logging
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
-
-import dask
-from distributed import Client, LocalCluster, as_completed, get_worker
-from distributed.system import MEMORY_LIMIT
+from typing import TYPE_CHECKING, Any
 
 from gpuspec.base.errors import InputError
-from gpuspec.crew.hand import Done, Hand, Job, end_zygote
+from gpuspec.crew.hand import Done, Hand, Job, end_zygote, zygote_of
 
-MOST_WORKERS = 256
+if TYPE_CHECKING:
+    from distributed import Client
+
 _HERE = "127.0.0.1:0"
 """Where a server without pages listens, which Dask does not do without."""
 MEMORY_SHARE = 0.8
@@ -25,6 +23,12 @@ _SETTINGS = {
     "distributed.diagnostics.nvml": False,
     "distributed.scheduler.http.routes": [],  # nobody looks, and others could
     "distributed.worker.http.routes": [],
+    # What it would look after many times a second is no work of this process, but of the forks.
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.monitor-interval": "2s",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.admin.tick.interval": "1s",
 }
 
 
@@ -36,6 +40,8 @@ def done_in_parallel(
     jobs: Sequence[Job], workers: int = 0, scheduler: str = ""
 ) -> Generator[tuple[Job, Done], None, None]:
     """Yield what became of each job, as they are done; one that fails stops no other.
+
+    They are begun in the order in which they are given.
 
     Parameters
     ----------
@@ -53,9 +59,17 @@ def done_in_parallel(
     """
     if not jobs:
         return
-    count = min(workers or cores(), len(jobs))
-    with dask.config.set(_SETTINGS), _client(count, scheduler) as client:
-        futures = {client.submit(work, job, key=job.key, pure=False): job for job in jobs}
+    with ExitStack() as stack:
+        stack.enter_context(_zygotes(set() if scheduler else {job.warm for job in jobs}))
+        import dask  # these take as long to load as what the zygotes load
+        from distributed import as_completed
+
+        stack.enter_context(dask.config.set(_SETTINGS))
+        client = stack.enter_context(_client(min(workers or cores(), len(jobs)), scheduler))
+        futures = {
+            client.submit(work, job, key=job.key, pure=False, priority=-place): job
+            for place, job in enumerate(jobs)
+        }
         for future in as_completed(list(futures), loop=client.loop):
             if future.status == "cancelled" or client.status != "running":
                 raise SchedulerGoneError("the scheduler is gone")
@@ -80,8 +94,11 @@ def _done(future: Any) -> Done:
 
 
 @contextmanager
-def _client(workers: int, scheduler: str) -> Iterator[Client]:
+def _client(workers: int, scheduler: str) -> "Iterator[Client]":
     """Give a client of the scheduler, or of a cluster in this process."""
+    from distributed import Client, LocalCluster
+    from distributed.system import MEMORY_LIMIT
+
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if scheduler:
         try:
@@ -98,7 +115,6 @@ def _client(workers: int, scheduler: str) -> Iterator[Client]:
             yield client
         return
     with ExitStack() as stack:
-        stack.callback(_forget)
         cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -123,16 +139,26 @@ def _end() -> None:
         hand.end()
 
 
-def _forget() -> None:
-    """End what was started for the jobs."""
-    for hand in _HANDS.values():
-        hand.drop()
-        end_zygote(hand.warm)
-    _HANDS.clear()
+@contextmanager
+def _zygotes(which: Collection[tuple[str, ...]]) -> Iterator[None]:
+    """Let zygotes load for the jobs; in the end, end what was started for them."""
+    try:
+        for warm in which:
+            zygote_of(warm)
+        yield
+    finally:
+        for hand in _HANDS.values():
+            hand.drop()
+            end_zygote(hand.warm)
+        _HANDS.clear()
+        for warm in which:
+            end_zygote(warm)
 
 
 def work(job: Job) -> Done:
     """Do a job: what a worker of Dask calls, in its only thread."""
+    from distributed import get_worker
+
     worker = get_worker()
     hand = _HANDS.setdefault((worker.address, *job.warm), Hand(job.warm))
     may = getattr(worker.memory_manager, "memory_limit", None) or 0

@@ -15,6 +15,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from gpuspec.base.damage import commanded
 from gpuspec.crew.zygote import HANG_UP, HEAD, Call
 
 PLACE = "GPUSPEC_ZYGOTE"
@@ -81,9 +82,10 @@ class Forked:
 
 
 class Zygote:
-    """A process with modules loaded, ready to fork; it ends with this one."""
+    """A process that loads modules and then forks for each that asks; it ends with this one."""
 
-    def __init__(self, *modules: str) -> None:
+    def __init__(self, *modules: str, quiet: bool = False) -> None:
+        """Start it; `quiet` where it matters to nobody why it could not load."""
         self.folder = tempfile.TemporaryDirectory(prefix="gpuspec-")
         self.place = str(Path(self.folder.name) / "zygote")
         own = {name: os.environ.get(name, "1") for name in THREADS}
@@ -91,18 +93,21 @@ class Zygote:
         for name in ("GPUSPEC_DATA", "GPUSPEC_CALIBRATION"):
             if place := kept.get(name):  # another folder is the current one there
                 kept[name] = str(Path(place).expanduser().absolute())
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", _SCRIPT, self.place, "gpuspec.crew.hand", *modules],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=self.folder.name,
-            env={**kept, **own, "PYTHONSAFEPATH": "1"},
-            start_new_session=True,  # Ctrl-C is for the one who asks
-        )
+        command = [sys.executable, "-P", _SCRIPT]
+        with socket.socket(socket.AF_UNIX) as listener:  # who asks before it is ready waits there
+            listener.bind(self.place)
+            listener.listen(64)
+            self.process = subprocess.Popen(
+                [*command, f"{listener.fileno()}", "gpuspec.crew.hand", *modules],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL if quiet else None,
+                pass_fds=[listener.fileno()],
+                cwd=self.folder.name,
+                env={**kept, **own, "PYTHONSAFEPATH": "1"},
+                start_new_session=True,  # Ctrl-C is for the one who asks
+            )
         atexit.register(self.close)
-        assert self.process.stdout is not None  # it is a pipe
-        if not self.process.stdout.readline():
-            raise RuntimeError("a process that does the work could not start")
 
     def close(self) -> None:
         """End it."""
@@ -110,3 +115,9 @@ class Zygote:
         self.process.kill()
         self.process.communicate()
         self.folder.cleanup()
+
+
+def begin(*modules: str) -> None:
+    """Let a zygote load for the kernels of a command, while that loads what it needs itself."""
+    if commanded() and sys.platform == "linux" and PLACE not in os.environ:
+        os.environ[PLACE] = Zygote(*modules, quiet=True).place

@@ -16,6 +16,7 @@ from gpuspec.crew.zygote import Call
 
 MOST_GROWN_BYTES = 256 * MIB
 """What a fork may keep of its jobs in memory before another takes its place."""
+MOST_WORKERS = 256
 TRIES = 2
 """How often a job is begun whose process is ended from outside."""
 
@@ -31,7 +32,7 @@ class Job:
     memory_bytes: int = 0
     """0: what the worker may take."""
     warm: tuple[str, ...] = ()
-    """Modules to load before."""
+    """What to load before, as a zygote takes it."""
 
 
 @dataclass(frozen=True)

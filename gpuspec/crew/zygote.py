@@ -1,8 +1,9 @@
 """A process that has loaded what jobs need, and forks for each that asks.
 
-Run by its path, as ``python -P zygote.py SOCKET MODULE...``: it imports the modules, says so on
-stdout, and ends with its stdin. It has one thread, so that its forks are whole. Whoever connects to
-its socket sends what to call; the connection then belongs to the fork, which ends with it.
+Run by its path, as ``python -P zygote.py LISTENER MODULE...``, with the descriptor of a socket that
+listens: it imports the modules, of which ``module:function ARGUMENT`` is called, and ends with its
+stdin. It has one thread, so that its forks are whole. Whoever connects to the socket sends what to
+call; the connection then belongs to the fork, which ends with it.
 """
 
 import gc
@@ -16,7 +17,6 @@ import struct
 import sys
 import threading
 import traceback
-from importlib import import_module
 from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
@@ -39,18 +39,18 @@ class Call(NamedTuple):
 def main() -> None:
     """Load, then fork until stdin ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    path, *modules = sys.argv[1:]
+    number, *modules = sys.argv[1:]
     # What is not installed but lies beside this file's package is found last.
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    for name in modules:
-        import_module(name)
+    for line in modules:
+        name, _, argument = line.partition(" ")
+        found = resolve_name(name)
+        if argument:
+            found(argument)
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forks that ended leave nothing behind
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
-        listener.listen(64)
-        os.write(1, b"ready\n")
+    with socket.socket(fileno=int(number)) as listener:
         while True:
             waiting, _, _ = select.select([listener, sys.stdin], [], [])
             if sys.stdin in waiting:

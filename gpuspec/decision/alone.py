@@ -13,7 +13,6 @@ from gpuspec.base.spread import spread
 from gpuspec.decision.options import Need, Options
 from gpuspec.decision.programme import Problem
 from gpuspec.decision.recourse import Layers, Tail, layered, tail_of
-from gpuspec.formulas.cost import spot_useful_share
 
 MOST_TRIED = 8
 """Numbers of GPUs that are tried for a contract."""
@@ -91,7 +90,7 @@ def _paid(
         found.append((hour, 0.0, _short(p, layers, k, np.zeros(len(p.calendar.months)), 0)))
     if spot >= 0 and getattr(p.scenario.workloads[options.place], "interruptible", False):
         unit = options.table[["gpus", "unit_gpus"]].iloc[way].max() if options.is_job else 0.0
-        useful = float(spot_useful_share(p.kinds.lost[k], unit or 1.0))
+        useful = p.draws.spot_useful(float(p.kinds.lost[k]), unit or 1.0)
         hours = sum(
             need.gpu_hours[z] * p.calendar.months[q] * p.kinds.spot_usd[k, q]
             for q, z in enumerate(options.size_of)

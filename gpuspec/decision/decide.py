@@ -12,6 +12,7 @@ import numpy as np
 from gpuspec.base.lazy import pd
 from gpuspec.base.spread import spread
 from gpuspec.decision.calendar import ROUND, calendar_of, sizes
+from gpuspec.decision.contenders import contenders
 from gpuspec.decision.contracts import contracts_of, kinds_of
 from gpuspec.decision.errors import SAMPLES, SEED, SURE, Draws
 from gpuspec.decision.measured import measured_ways
@@ -171,7 +172,9 @@ def problem_of(
     draws = Draws.of(offers, samples, seed)
     names, ways = list(kinds.names), []
     for place, work in enumerate(works):
-        known, of = measured_ways(work, scenario_ways(stated, place, names, loads), place)
+        among = contenders(stated, place, names, size[place], draws, loads)
+        mine = scenario_ways(stated, place, names, loads, among=among)
+        known, of = measured_ways(work, mine, place)
         works = (*works[:place], known, *works[place + 1 :])
         ways.append(of)
     stated = scenario.model_copy(update={"workloads": works})

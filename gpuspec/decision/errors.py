@@ -29,6 +29,8 @@ from gpuspec.constants.images import image_interval
 from gpuspec.constants.inference import inference_interval, ratio_interval
 from gpuspec.constants.learnt import learnt
 from gpuspec.constants.training import framework, training_interval, training_ratio_interval
+from gpuspec.formulas.cost import spot_useful_share
+from gpuspec.topics.cost.prices.records import BANDS, operating_value
 
 SAMPLES = 2000
 SEED = 0
@@ -96,6 +98,18 @@ def _ratio(kind: str, new: str, old: str) -> tuple[Any, Any]:
     if kind == "hpc":
         return hpc_ratio_interval(1.0, "application", new, old)
     return (training_ratio_interval if kind == "training" else ratio_interval)(1.0, new, old)
+
+
+@lru_cache(64)
+def spot_stops(samples: int, seed: int) -> np.ndarray:
+    """Return (S,) factors on the rate at which spot GPUs are withdrawn: any between the published
+    ends is as probable as another of its logarithm, for all of a draw.
+    """
+    least, usual, most = (operating_value("spot_interruptions", band=end) or 1.0 for end in BANDS)
+    share = np.random.default_rng([seed, crc32(b"spot interruptions")]).random(samples)
+    found = least / usual * (most / least) ** share
+    found.flags.writeable = False
+    return np.asarray(found)
 
 
 class Speeds:
@@ -279,6 +293,13 @@ class Draws:
     def price(self, offer: int) -> np.ndarray:
         """Return (S,) the factor on the price of an offer."""
         return np.asarray(self.prices[offer])
+
+    def spot_useful(self, stops_per_gpu_hour: float, gpus: float) -> np.ndarray:
+        """Return (S,) the share of paid spot hours that move work forward on so many GPUs at once,
+        at the rate of interruptions of each draw.
+        """
+        of = spot_stops(self.samples, self.seed) if self.drawn else np.ones(1)
+        return np.asarray(spot_useful_share(stops_per_gpu_hour * of, gpus))
 
     def market(self, mode: str) -> np.ndarray:
         """Return (S,) what the market of rents does to a price of a mode."""

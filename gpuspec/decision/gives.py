@@ -13,6 +13,7 @@ from gpuspec.decision.options import Options
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.programme import Model, solve
 from gpuspec.decision.scenario import Scenario
+from gpuspec.topics.ways import records
 
 FIELDS = {
     "capital": "budget.capital_usd",
@@ -88,7 +89,13 @@ def _of_limit(s: Scenario, name: str) -> Change | None:
     used = _used(plan, name)
     if used <= asked * (1 + 1e-9):
         return None
-    return Change(name, "", asked, rounded_up(used), plan.expected_usd, plan, "")
+    needed = rounded_up(used)
+    if (problem.kinds.hour_offer < 0).any():  # what is missing there may have to count more
+        then = decide(limited_to(s, name, needed), quick=True)
+        if not then.feasible:
+            return None
+        plan = then.best
+    return Change(name, "", asked, needed, plan.expected_usd, plan, "")
 
 
 def _limits(w: Any) -> dict[str, float]:
@@ -105,6 +112,22 @@ def slower(s: Scenario, times: float) -> Scenario:
     """Return a scenario whose limits on times to tokens are so many times as long."""
     works = tuple(
         w.model_copy(update={n: limit * times for n, limit in _limits(w).items()})
+        for w in s.workloads
+    )
+    return s.model_copy(update={"workloads": works})
+
+
+def due(s: Scenario) -> list[str]:
+    """Return the names of the jobs that must be done by a day."""
+    return [w.name for w in s.workloads if getattr(w, "deadline_days", None)]
+
+
+def later(s: Scenario, times: float) -> Scenario:
+    """Return a scenario whose jobs may take so many times as long."""
+    works = tuple(
+        w.model_copy(update={"deadline_days": days * times})
+        if (days := getattr(w, "deadline_days", None))
+        else w
         for w in s.workloads
     )
     return s.model_copy(update={"workloads": works})
@@ -158,8 +181,13 @@ def asked_limit(s: Scenario, name: str) -> float:
 
 def without(s: Scenario, name: str) -> Scenario:
     """Return a scenario with a limit of `FIELDS` left open."""
+    return limited_to(s, name, None)
+
+
+def limited_to(s: Scenario, name: str, value: float | None) -> Scenario:
+    """Return a scenario with another limit of `FIELDS`."""
     part, field = FIELDS[name].split(".")
-    gone: dict[str, Any] = {field: None}
+    gone: dict[str, Any] = {field: value}
     gone |= {"racks": None} if name == "power" else {}
     return s.model_copy(update={part: getattr(s, part).model_copy(update=gone)})
 
@@ -199,12 +227,10 @@ def _of_time(s: Scenario, w: Any, times: float) -> Change:
 
 
 def _reasons(options: Options, decision: Decision) -> list[str]:
-    table = options.ways.table
-    out = table[~table["works"]]
+    ways = options.ways
+    out = records(ways.table[~ways.table["works"]])
     priced = set(decision.problem.kinds.names)
-    reasons = list(
-        dict.fromkeys(f"{g}: {r}" for g, r in zip(out["gpu"], out["reason"], strict=True))
-    )
+    reasons = list(dict.fromkeys(f"{row['gpu']}: {ways.reason(row)}" for row in out))
     unpriced = sorted({*decision.scenario.allow.gpus} - priced)
     reasons += [f"{name}: no price in the tables and no quote of yours" for name in unpriced]
     return reasons[:4] or ["no GPU that is allowed has a price"]

@@ -115,10 +115,9 @@ class Options:
 
     def redrawn(self, scenario: Scenario, draws: Draws) -> Options:
         """Return the same ways with their needs in other draws."""
-        w, fast = scenario.workloads[self.place], scenario.objective == "time"
-        rows = records(self.table)
-        speeds = [_speed(w, row, draws) for row in rows]
-        found = replace(self, needs=_needs(w, rows, speeds, self.ways, self.sizes, fast))
+        w, rows = scenario.workloads[self.place], records(self.table)
+        fast = scenario.objective == "time"
+        found = replace(self, needs=needs_of(w, rows, self.ways, self.sizes, draws, fast))
         vars(found)["cells"] = self.cells  # of the same table
         return found
 
@@ -249,6 +248,18 @@ def _speed(w: Workload, row: Mapping[str, Any], draws: Draws) -> np.ndarray:
     """Return (S,) the factor on the speed of a way."""
     gpus = int(row["unit_gpus"])
     return draws.speed(w, str(row["gpu"]), str(row["precision"]), doubtful(row), gpus)
+
+
+def needs_of(
+    w: Workload,
+    rows: Sequence[Mapping[str, Any]],
+    ways: Ways,
+    size: np.ndarray,
+    draws: Draws,
+    fastest: bool = False,
+) -> list[Need]:
+    """Return what rows of a table of ways need for whole work of some sizes."""
+    return _needs(w, rows, [_speed(w, row, draws) for row in rows], ways, size, fastest)
 
 
 def _needs(
@@ -413,5 +424,24 @@ def _worth(
         # Services whose needs spread otherwise may be cheaper beside others.
         cheap = [] if job else sorted(places, key=lambda i: (spent[i], atonce[i]))[:KEPT]
         close = [i for i in cheap if spent[i] <= ABOVE * spent[cheap[0]]]
-        kept += dict.fromkeys([*front, *close])
-    return sorted(dict.fromkeys(kept))
+        some_of = sorted(dict.fromkeys([*front, *close]))
+        kept += [i for i in some_of if not any(_serves(rows, needs, j, i) for j in some_of)]
+    return sorted(kept)
+
+
+def _serves(rows: list[dict[str, Any]], needs: list[Need], one: int, other: int) -> bool:
+    """Return whether one way of a GPU and format is as good as another in all that counts.
+
+    That is GPUs and limits in every draw, the smallest number that is added, what a replica
+    carries, the ground and the speed; of two that are alike in all of it the first is as good.
+    """
+
+    def bad(i: int) -> tuple[Any, ...]:
+        row, need = rows[i], needs[i]
+        mine = int(row["unit_gpus"]), int(row["ground"]), bool(row["inherited"])
+        return (*mine, -need.carried, need.time_s, need.central, need.gpus, need.over)
+
+    each = [(np.asarray(a), np.asarray(b)) for a, b in zip(bad(one), bad(other), strict=True)]
+    if one == other or any((a > b).any() for a, b in each):
+        return False
+    return one < other or any((a < b).any() for a, b in each)

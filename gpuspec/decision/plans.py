@@ -26,13 +26,15 @@ PARTS = (
     "energy",
     "owned today",
     "effort",
+    "undone",
 )
 """What a plan's cost consists of; purchases less what is left at the end, with interest; owned
-today: what the GPUs that are there lose of their worth until they are sold or the horizon ends."""
+today: what the GPUs that are there lose of their worth until they are sold or the horizon ends;
+undone: what work counts whose GPUs are missing and cannot be rented."""
 ENOUGH = 1e-6
 RUNS = ["workload", "place", "from_month", "gpu", "precision", "split", "tech", "days", "ttft_s"]
 RUNS += ["tpot_s", "bound", "share", "share_from", "share_to", "venue", "way", "gpus", "gpus_high"]
-RUNS += ["hours_month", "gpu_hours_month", "sure"]
+RUNS += ["hours_month", "gpu_hours_month", "sure", "useful"]
 """Columns of `Plan.runs`."""
 
 
@@ -109,8 +111,8 @@ class Plan:
         there = np.column_stack([self.chosen.sold, kept])
         found["owned today"] += float((there * tied).sum())
         found["upkeep"] += float((there * kinds.keep_usd[:, None] * months).sum())
-        for (_, q), (_, rent, energy) in self.short.items():
-            found["by the hour"] += rent * cal.months[q]
+        for (k, q), (_, rent, energy) in self.short.items():
+            found["by the hour" if kinds.hour_offer[k] >= 0 else "undone"] += rent * cal.months[q]
             found["energy"] += energy * cal.months[q]
         for c in self.columns:
             venue = p.choices.venue[c]
@@ -132,15 +134,31 @@ class Plan:
         """Return (S,) what a column by the hour or on spot costs over the horizon."""
         p, cho, kinds = self.problem, self.problem.choices, self.problem.kinds
         mine, k, way = p.options[cho.workload[c]], int(cho.kind[c]), int(cho.way[c])
-        total = np.zeros(p.draws.samples)
+        total, moving = np.zeros(p.draws.samples), self.useful(c)
         for q in np.flatnonzero((p.calendar.round_of == cho.round[c]) & (mine.size_of >= 0)):
             hours = mine.needs[way].gpu_hours[mine.size_of[q]] * p.calendar.months[q]
             if cho.venue[c] == HOUR:
                 total += p.hour_usd(k, int(q)) * hours
             else:
                 price = kinds.spot_usd[k, q] * p.draws.price(int(kinds.spot_offer[k]))
-                total += price * hours / useful(mine, way, kinds, k)
+                total += price * hours / moving
         return total
+
+    def useful(self, c: int) -> np.ndarray:
+        """Return (S,) the share of paid hours in which a column's work goes on: on spot not all."""
+        p, cho = self.problem, self.problem.choices
+        if cho.venue[c] != SPOT:
+            return np.ones(p.draws.samples)
+        mine = p.options[cho.workload[c]]
+        return useful(mine, int(cho.way[c]), p.kinds, int(cho.kind[c]), p.draws)
+
+    def over(self, c: int) -> np.ndarray:
+        """Return (Z, S) time that a column's work takes over the strictest limit on it, its
+        interruptions included.
+        """
+        mine = self.problem.options[self.problem.choices.workload[c]]
+        over = mine.needs[self.problem.choices.way[c]].over
+        return np.asarray(over / self.useful(c))
 
     def rent_usd(self, c: int) -> float:
         """Return what a column costs on average that runs by the hour or on spot; else 0."""
@@ -199,8 +217,8 @@ class Plan:
         held = kinds.owned[:, None] - np.cumsum(self.chosen.sold, axis=1)[:, cal.round_of]
         total = self.chosen.signed @ each + kinds.keep_usd @ held
         total = total + p.choices.month_usd[self.taken].sum(axis=0)
-        for (_, q), (_, rent, energy) in self.short.items():
-            total[q] += float((rent + energy).mean())
+        for (k, q), (_, rent, energy) in self.short.items():
+            total[q] += float((rent * p.paid_share[k, q] + energy).mean())
         return np.asarray(total)
 
     @property
@@ -284,10 +302,9 @@ class Plan:
     @cached_property
     def kept(self) -> np.ndarray:
         """(S,) whether in a draw all deadlines and limits of the works are kept."""
-        p, cho = self.problem, self.problem.choices
-        found = np.ones(p.draws.samples, bool)
+        found = np.ones(self.problem.draws.samples, bool)
         for c in self.columns:
-            found &= p.options[cho.workload[c]].needs[cho.way[c]].kept.all(axis=0)
+            found &= (self.over(int(c)) <= 1 + 1e-9).all(axis=0)
         return found
 
     @cached_property
@@ -380,7 +397,8 @@ class Plan:
         """One row a workload (of one that is split, a part of it) and round in which its ways
         change: ``workload`` (name), ``place``, ``from_month``, ``gpu``, ``precision``, ``split``,
         ``venue``, ``way`` (that does all of the work), ``tech``, ``gpus`` (at the central estimate,
-        the most of the round), ``gpus_high`` (at most, in 90 % of the draws), ``days`` (of a job),
+        the most of the round), ``gpus_high`` (at most, in 90 % of the draws), ``days`` (of a job,
+        interruptions included), ``useful`` (share of the hours in which the work goes on),
         ``ttft_s``, ``tpot_s``, ``hours_month``, ``gpu_hours_month`` (on average), ``sure`` (share
         of the draws in which its limits are kept), ``share`` (of all that is served), and
         ``share_from``, ``share_to`` (of the load of the busiest hour).
@@ -422,13 +440,15 @@ class Plan:
             "place": w,
             "from_month": float(cal.starts[cho.round[c]]),
             **{n: row[n] for n in names},
+            "days": row["days"] / float(np.median(self.useful(c))),
             "venue": VENUES[int(cho.venue[c])],
             "way": int(row["whole_way"]),
             "gpus": count,
             "gpus_high": max(high, count) if not mine.is_job else count,
             "hours_month": float(need.hours[used].max(initial=0.0)),
             "gpu_hours_month": float(need.mean_hours[sizes].mean()),
-            "sure": need.chance,
+            "sure": float((self.over(c) <= 1 + 1e-9).mean(axis=1).min(initial=1.0)),
+            "useful": float(np.median(self.useful(c))),
         }
 
     @cached_property

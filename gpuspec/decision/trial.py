@@ -10,6 +10,7 @@ import numpy as np
 
 from gpuspec.base.lazy import pd
 from gpuspec.catalog import gpu
+from gpuspec.catalog.engines import engine_for
 from gpuspec.constants.engine import engine as known_engine
 from gpuspec.decision.decide import Decision
 from gpuspec.decision.running import run_of
@@ -99,11 +100,14 @@ def _trial(decision: Decision, known: dict[Any, Any], scenario: str) -> Trial | 
     cost = count * hour * hours
     run = {"place": place, "way": way, "gpu": name, "gpus": max(gpus, count)}
     made = run_of(s, mine, {**run, "precision": str(row["precision"])})
-    commands = [*_first(asked.kind, count), *made.commands]
+    nvidia = gpu(name).vendor == "NVIDIA"  # whose tools what is looked at before belongs to
+    commands = [*(_first(asked.kind, count) if nvidia else ()), *made.commands]
     if isinstance(asked, Inference) and made.commands:
         load = float(mine.sizes.max()) * float(row["unit_gpus"]) / run["gpus"]
         commands += _other_clients(asked, name, list(s.allow.weights), load)
-    engine = known_engine(asked.engine).engine if isinstance(asked, Inference) else ""
+    engine = ""
+    if isinstance(asked, Inference):
+        engine = known_engine(engine_for(gpu(name).vendor, asked.engine)).engine
     commands += _after(asked.kind, name, count, row, scenario, engine, getattr(asked, "model", ""))
     kept = ("Keep the output of the trainer in train.log.",) if asked.kind in JOBS else ()
     return Trial(
@@ -196,7 +200,8 @@ def _after(
     if kind not in ("inference", "training", "hpc"):
         return []
     files = {"inference": [RESULT], "training": ["train.log"], "hpc": ["hpl.txt"]}[kind]
-    words: list[object] = ["gpuspec", "import", *files, "smi.xml", "--gpus", name, "--count", count]
+    files += ["smi.xml"] if gpu(name).vendor == "NVIDIA" else []
+    words: list[object] = ["gpuspec", "import", *files, "--gpus", name, "--count", count]
     if kind == "inference":
         words += ["--tp", int(row["tp"]), "--engine", engine, "--model", model]
         words += ["-p", "lengths=fixed", "-p", f"weight_precision={row['precision']}"]

@@ -8,23 +8,29 @@ from functools import lru_cache
 from typing import Any
 
 from gpuspec.base.units import HOURS_MONTH
+from gpuspec.catalog import gpu
 from gpuspec.decision.scenario import Hpc, Images, Inference, Scenario, Training
 from gpuspec.decision.scenario.questions import image_question, job_question, service_question
 from gpuspec.decision.scenario.records import KINDS
 from gpuspec.topics.hpc.ways import hpc_ways
 from gpuspec.topics.mig.ways import tenants_ways
-from gpuspec.topics.serving.ways import LOADS, images_ways, service_ways
+from gpuspec.topics.serving.ways import LOADS, Lane, images_ways, service_ways, tried
 from gpuspec.topics.training.ways import training_ways
-from gpuspec.topics.ways import Ways
+from gpuspec.topics.ways import Ways, joined_ways
 
 
-def scenario_ways(scenario: Scenario, place: int, gpus: Any = None, loads: int = LOADS) -> Ways:
-    """Return the ways to run workload number `place` of a scenario."""
+def scenario_ways(
+    scenario: Scenario, place: int, gpus: Any = None, loads: int = LOADS, **of: Any
+) -> Ways:
+    """Return the ways to run workload number `place` of a scenario.
+
+    `of` are ``among`` and ``bound`` of `service_ways`.
+    """
     workload = run_of(scenario, scenario.workloads[place])
     names = tuple(gpus or scenario.allow.gpus)
     fastest = scenario.objective == "time"
     most = scenario.limits.gpus or 0
-    return workload_ways(workload, names, scenario.allow.weights, most, loads, fastest)
+    return workload_ways(workload, names, scenario.allow.weights, most, loads, fastest, **of)
 
 
 def run_of(scenario: Scenario, workload: Any) -> Any:
@@ -42,6 +48,8 @@ def workload_ways(
     most_gpus: int = 0,
     loads: int = LOADS,
     fastest: bool = False,
+    among: frozenset[Lane] | None = None,
+    bound: bool = False,
 ) -> Ways:
     """Return the ways to run a workload on `gpus` in `precisions`.
 
@@ -55,7 +63,7 @@ def workload_ways(
         precisions = ()  # these have their own
     if workload.kind != "inference":
         loads = LOADS  # which is of services of tokens alone
-    found = _ways(workload.kind, key, gpus, precisions, most_gpus, loads, fastest)
+    found = _ways(workload.kind, key, gpus, precisions, most_gpus, loads, fastest, among, bound)
     if hours is None:
         return found
     return replace(found, table=found.table.assign(hours_month=float(hours)))
@@ -70,11 +78,16 @@ def _ways(
     most_gpus: int,
     loads: int,
     fastest: bool,
+    among: frozenset[Lane] | None,
+    bound: bool,
 ) -> Ways:
     w: Any = KINDS[kind].model_validate_json(asked)
     if isinstance(w, Inference):
-        asks = service_question(w, list(gpus), list(precisions))
-        return service_ways(asks, loads, w.prefill_apart)
+        vendors = dict.fromkeys(gpu(name).vendor for name in gpus)
+        groups = [[name for name in gpus if gpu(name).vendor == of] for of in vendors]
+        asks = [service_question(w, names, list(precisions)) for names in groups]
+        each = [q for q in asks if tried(q, among)]
+        return joined_ways([service_ways(q, loads, w.prefill_apart, among, bound) for q in each])
     if isinstance(w, Training):
         job = job_question(w, list(gpus), 8, "bf16")
         return training_ways(job, precisions, w.runs_per_year or 1.0, most_gpus, fastest=fastest)

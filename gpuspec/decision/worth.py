@@ -23,7 +23,7 @@ import numpy as np
 from gpuspec.base.lazy import pd
 from gpuspec.decision.decide import Decision, decide, regrets_usd
 from gpuspec.decision.errors import SURE, market_factors
-from gpuspec.decision.gives import limited, slower
+from gpuspec.decision.gives import due, later, limited, slower
 from gpuspec.decision.options import JOBS
 from gpuspec.decision.plans import Plan, slim, with_columns
 from gpuspec.decision.programme.choices import NONE
@@ -149,8 +149,8 @@ class Known(NamedTuple):
     works: tuple[str, ...]
     """Names of the works that are tried or asked about, or bought by API."""
     what: str
-    """Of a question: ``load``, ``job``, ``hours``, ``spare``, ``limits`` or ``day``; of a quote
-    ``api`` for tokens."""
+    """Of a question: ``load``, ``job``, ``hours``, ``spare``, ``limits``, ``deadline`` or ``day``;
+    of a quote ``api`` for tokens."""
     usd: float
     """What it is worth at most: it is taken to be certain once known."""
     error_usd: float
@@ -165,9 +165,9 @@ def worth(decision: Decision, questions: bool = False, anew: bool = False) -> pd
     """Return what each quote and trial is worth before signing, the most first.
 
     With `questions` that of loads and of values that nobody named as well: plans are evaluated
-    anew for them; with `anew` that of limits and of the day, for which other plans are made. Both
-    take seconds. One row each, the fields of `Known`; empty where something
-    else than cost decides. One may change to the plans of the decision and to others near them
+    anew for them; with `anew` that of limits, of deadlines and of the day, for which other plans
+    are made. Both take seconds. One row each, the fields of `Known`; empty where something else
+    than cost decides. One may change to the plans of the decision and to others near them
     (`variants`).
     """
     rows: list[Known] = []
@@ -428,14 +428,14 @@ def _questions(plans: Sequence[Plan]) -> Iterator[Known]:
 
 
 SLOWER = 2.0
-"""Times as long as named that limits may turn out."""
+"""Times as long as named that limits and deadlines may turn out."""
 PROFILES = ("even", "office")
 """Days that a load may turn out to have, where none was named."""
 
 
 def _other_questions(decision: Decision) -> Iterator[Known]:
-    """Yield what it is worth to ask whether the limits on times to tokens, or the load over the
-    day, are as taken: another plan may then do.
+    """Yield what it is worth to ask whether the limits on times to tokens, the deadlines of jobs,
+    or the load over the day, are as taken: another plan may then do.
 
     Nobody signs the plan for looser limits before asking: what is signed is the recommendation,
     which in the other case costs what it does there. Each case is as likely.
@@ -448,6 +448,7 @@ def _other_questions(decision: Decision) -> Iterator[Known]:
     ]
     asked: dict[str, tuple[list[str], list[tuple[Any, dict[str, Any]]]]] = {
         "limits": (limited(s), [(slower(s, SLOWER), {"slower": SLOWER})]),
+        "deadline": (due(s), [(later(s, SLOWER), {"later": SLOWER})]),
         "day": (days, [(_with_day(s, days, day), {"profile": day}) for day in PROFILES]),
     }
     for what, (names, cases) in asked.items():
@@ -474,14 +475,18 @@ def _few(plan: Plan) -> Plan:
 
 def _case(plan: Plan, names: Sequence[str], case: dict[str, Any]) -> Plan:
     """Return a plan, signed as it is, where works have other fields, so many times the load, or
-    limits so many times as long.
+    limits or deadlines so many times as long.
     """
     if not case:
         return plan
     p, times, slow = plan.problem, case.get("load", 1.0), case.get("slower", 1.0)
-    update = {n: value for n, value in case.items() if n not in ("load", "again", "slower")}
+    update = {
+        n: value for n, value in case.items() if n not in ("load", "again", "slower", "later")
+    }
     if "profile" in update:
         scenario = _with_day(p.scenario, names, update["profile"])
+    elif "later" in case:
+        scenario = later(p.scenario, case["later"])
     else:
         works = tuple(
             w.model_copy(update=update) if w.name in names else w for w in p.scenario.workloads

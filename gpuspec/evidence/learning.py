@@ -14,6 +14,7 @@ from gpuspec.constants.learnt import (
     FILE,
     MOST_ROWS,
     TOPICS,
+    VERSION,
     Learnt,
     settings,
     stored_settings,
@@ -113,7 +114,7 @@ def learn(paths: Sequence[str], output: str, add: bool = False) -> list[Lesson]:
         lessons.append(lesson)
     for i, name in enumerate(names[len(before) :], len(before) + 1):
         write_atomically(folder / f"own-{i}-{found[name].kind}.csv", texts[name].encode())
-    content = {"version": 1, "topics": made}
+    content = {"version": VERSION, "topics": made}
     write_atomically(folder / FILE, (json.dumps(content, indent=1) + "\n").encode())
     return lessons
 
@@ -163,8 +164,10 @@ def _topic(
         float(np.mean(np.abs(z - mean) <= Z80 * share)),
         float(np.median(own.predicted(said)[1])),
     )
-    stored_z = [float(f"{value:.4g}") for value in z]
-    return {"weights": weights, "said": stored_settings(topic, own.said), "z": stored_z}, lesson
+    content = {"weights": weights, "said": stored_settings(topic, own.said)}
+    for name, values in (("z", z), ("scale", own.scale)):
+        content[name] = [float(f"{value:.4g}") for value in values]
+    return content, lesson
 
 
 def _median(error: np.ndarray) -> float:

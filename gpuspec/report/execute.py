@@ -19,6 +19,7 @@ from nbformat import NotebookNode, from_dict
 from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
 from gpuspec.base.spread import FORKS
+from gpuspec.crew import kernel
 from gpuspec.crew.forked import MEMORY, PLACE, Forked
 from gpuspec.crew.zygote import Call
 from gpuspec.report.notebooks import Notebook
@@ -154,6 +155,7 @@ def _run(
             language="python",
             progress_bar=False,
             kernel_manager_class=_own_kernel(folder, log, variables),
+            shutdown_kernel="immediate" if notebook.shipped else "graceful",
             on_cell_execute=lambda cell, cell_index: tell(cell_index),
         )
     except PapermillExecutionError as error:
@@ -165,9 +167,9 @@ def _run(
         Path(folder, "room").write_bytes(bytes(_ROOM_BYTES))
         said = " ".join(str(error).split()) or type(error).__name__
         log.seek(0)
-        kernel = log.read().decode(errors="replace")
-        trace = kernel + "".join(traceback.format_exception(error))
-        message = f"{notebook.path.name} could not be executed: {said}{_last_words(kernel)}"
+        logged = log.read().decode(errors="replace")
+        trace = logged + "".join(traceback.format_exception(error))
+        message = f"{notebook.path.name} could not be executed: {said}{_last_words(logged)}"
         raise NotebookError(message, trace=trace) from error
 
 
@@ -193,8 +195,7 @@ def _own_kernel(folder: str, log: BinaryIO, variables: Mapping[str, str]) -> typ
     from jupyter_client.manager import AsyncKernelManager
     from traitlets import CaselessStrEnum
 
-    start = str(Path(__file__).with_name("kernel.py"))
-    command = [sys.executable, "-P", start, current_folder(), "-f", "{connection_file}"]
+    command = [sys.executable, "-P", kernel.__file__, current_folder(), "-f", "{connection_file}"]
     spec = KernelSpec(**{**get_kernel_dict(), "argv": command})
     environment = {k: v for k, v in os.environ.items() if k not in _OF_THE_USER}
     environment |= {"PYTHONSAFEPATH": "1", "IPYTHONDIR": folder, "JUPYTER_NO_CONFIG": "1"}
@@ -228,15 +229,18 @@ def _warm_kernel(environment: dict[str, str], folder: str, log: BinaryIO) -> Any
     from jupyter_client.provisioning import LocalProvisioner
 
     class Warm(LocalProvisioner):
-        async def launch_kernel(self, cmd: list[str], **_: Any) -> Any:
+        async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
             call = Call(
-                "gpuspec.report.kernel:forked",
+                f"{kernel.__name__}:forked",
                 (cmd[3], cmd[4:]),
-                tuple((k, v) for k, v in environment.items() if os.environ.get(k) != v),
+                tuple(environment.items()),
                 folder,
                 int(os.environ.get(MEMORY, "0")),
             )
-            fork: Any = Forked(os.environ[PLACE], call, [log.fileno()])
+            try:
+                fork: Any = Forked(os.environ[PLACE], call, [log.fileno()])
+            except (OSError, RuntimeError):  # it could not load, or was killed
+                return await super().launch_kernel(cmd, **options)
             self.process, self.pid, self.pgid = fork, fork.pid, fork.pid
             return self.connection_info
 

@@ -48,6 +48,11 @@ class Notebook:
         return _read(self.path)
 
     @property
+    def shipped(self) -> bool:
+        """Whether it is one of ours, which leaves nothing to be done when its kernel ends."""
+        return self.path.parent == NOTEBOOKS
+
+    @property
     def title(self) -> str:
         """The first heading, or the file's name where there is none."""
         return self._opening[0]

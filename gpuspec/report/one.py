@@ -86,6 +86,7 @@ def built(
 ) -> Built:
     """Write a report as :func:`build` does, and say whether it holds an answer."""
     from gpuspec.report.compose import told_of
+    from gpuspec.report.render import prepare
     from gpuspec.views.language import check_language, spoken
 
     notebook = find(name)
@@ -97,8 +98,13 @@ def built(
     options["date"] = options.get("date") or run_date()
     tell = options.get("progress") or (lambda stage, done, total: None)
 
+    def told(stage: str, done: int, total: int) -> None:
+        if kind == "pdf" and done:  # its kernel is there
+            prepare()
+        tell(stage, done, total)
+
     executed = execute(
-        notebook, values, tell, options["date"], kind == "pdf", language, kind == "ipynb"
+        notebook, values, told, options["date"], kind == "pdf", language, kind == "ipynb"
     )
     tell("typesetting", 0, 1)
     content = typeset(executed, notebook, values, kind, options)

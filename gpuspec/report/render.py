@@ -65,6 +65,11 @@ def _typesetter(process_id: int) -> "subprocess.Popen[str]":
     return child
 
 
+def prepare() -> None:
+    """Have the typesetter load its fonts while a notebook runs."""
+    _typesetter(os.getpid())
+
+
 def _end(child: "subprocess.Popen[str]") -> str:
     """End a typesetter; return what it said last, or its exit code."""
     _typesetter.cache_clear()

@@ -1,13 +1,5 @@
-"""What a kernel, and the process that has a notebook run, load before they are asked for."""
+"""What the process that has a notebook run, and sets it, has loaded before."""
 
-from gpuspec.report.kernel import plain_matplotlib
+import papermill  # noqa: F401
 
-plain_matplotlib()
-
-
-import gpuspec.decision.alone  # noqa: E402
-import gpuspec.decision.plan.panel  # noqa: E402
-import gpuspec.decision.plan.pictures  # noqa: E402
-import gpuspec.decision.plan.sensitivity  # noqa: E402
-import gpuspec.report  # noqa: E402
-import gpuspec.views.display  # noqa: E402, F401
+import gpuspec.report.render  # noqa: F401

@@ -133,10 +133,13 @@ def compared(row: Mapping[str, object], kind: str, figures: Mapping[str, str]) -
     return Command("Hold what was measured against the estimate", line)
 
 
-def links_command(gpus: int, per_node: int = NODE_GPUS) -> tuple[Command, ...]:
+def links_command(
+    gpus: int, per_node: int = NODE_GPUS, vendor: str = "NVIDIA"
+) -> tuple[Command, ...]:
     """Return the test of the links between the GPUs of a layout; none for one GPU.
 
-    What it prints are rows of ``gpuspec validate --kind collectives``.
+    AMD's copy of it takes the same arguments. What it prints are rows of ``gpuspec validate --kind
+    collectives``.
     """
     if gpus < 2:
         return ()
@@ -146,6 +149,8 @@ def links_command(gpus: int, per_node: int = NODE_GPUS) -> tuple[Command, ...]:
     start = ("mpirun", "-np", gpus, "-N", per_node) if nodes > 1 else ()
     line = shell(*start, "./build/all_reduce_perf", *found.words)
     version = f"nccl-tests {found.version}"
+    if vendor == "AMD":
+        return (Command("Test the links first: all-reduce of rccl-tests", line, version),)
     return (Command("Test the links first: all-reduce of nccl-tests", line, version),)
 
 

@@ -25,7 +25,7 @@ ground         0 measured, 1 near, 2 far: see `constants.ground`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,10 +47,16 @@ class Ways:
     what all replicas carry together."""
     explain: Callable[[Mapping[str, Any]], Ground] | None = None
     """The ground of a row of the table with its reasons."""
+    why: Callable[[Mapping[str, Any]], str] | None = None
+    """The reason of a row that does not work in full, where ``reason`` leaves something out."""
 
     def ground(self, row: Mapping[str, Any]) -> Ground:
         """Return the ground of a row of the table, for rows that are shown."""
         return self.explain(row) if self.explain else Ground("measured")
+
+    def reason(self, row: Mapping[str, Any]) -> str:
+        """Return why a row of the table does not work, for rows that are shown."""
+        return self.why(row) if self.why else str(row["reason"])
 
 
 Row = dict[str, Any]
@@ -79,7 +85,23 @@ DEFAULTS: Row = {
     "curve": -1,
     "bound": "",
     "ground": 0,
+    "offload": "",
 }
+
+
+def joined_ways(parts: Sequence[Ways]) -> Ways:
+    """Return ways to run a workload on some GPUs and on others as one."""
+    if len(parts) == 1:
+        return parts[0]
+    tables: list[pd.DataFrame] = []
+    curves: list[dict[str, np.ndarray]] = []
+    for part in parts:
+        own = part.table["curve"]
+        tables.append(part.table.assign(curve=own.where(own < 0, own + len(curves))))
+        curves += part.curves
+    by_gpu = {name: part for part in parts for name in part.table["gpu"].unique()}
+    table = pd.concat(tables, ignore_index=True)
+    return Ways(table, curves, lambda row: by_gpu[row["gpu"]].ground(row))
 
 
 def doubtful(way: Mapping[str, Any]) -> bool:

@@ -5,26 +5,20 @@ output's metadata under the key ``"gpuspec"``, where :mod:`gpuspec.report` finds
 """
 
 import base64
-import io
 import math
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
-import matplotlib as mpl
 import numpy as np
-import pandas as pd
-from matplotlib.backends.backend_svg import FigureCanvasSVG, RendererSVG
-from matplotlib.transforms import Bbox
 
 from gpuspec.base.aligned import aligned
 from gpuspec.base.errors import UnknownNameError
-from gpuspec.views import PICTURES_AS_PNG, TEXT_IN_PICTURES
-from gpuspec.views.charts import FACES, settled
+from gpuspec.base.lazy import pd
+from gpuspec.views import PICTURES_AS_PNG
 from gpuspec.views.columns import heading_in
 from gpuspec.views.language import say
 from gpuspec.views.markdown import Markdown, marked, printable
@@ -41,11 +35,6 @@ MISSING = "–"
 
 # A column of short texts stays on one line, a column of long ones gets room to wrap in.
 _STAYS, _WRAPS = "white-space: nowrap", "min-width: 12em"
-
-# The salt and the missing date make the bytes a function of the drawing alone.
-_SVG: Any = {"svg.hashsalt": "gpuspec", "svg.image_inline": True}
-PNG_DPI, PNG_COLORS = 96, 32
-_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
 class ShownFigure:
@@ -128,33 +117,13 @@ def figure(fig: "Figure", caption: str, alt: str, *, tight: bool = True) -> Show
     ShownFigure
         Shows as SVG. The same drawing gives the same bytes every time.
     """
-    settled(fig)
-    svg = drawn(fig, tight)
-    png = _as_png(fig, tight) if os.environ.get(PICTURES_AS_PNG) else b""
-    _close(fig)
+    from gpuspec.views import charts, drawing  # bring Matplotlib, which tables do without
+
+    charts.settled(fig)
+    svg = drawing.drawn(fig, tight)
+    png = drawing.as_png(fig, tight) if os.environ.get(PICTURES_AS_PNG) else b""
+    drawing.close(fig)
     return ShownFigure(svg, told(_one_line(caption)), told(_one_line(alt)), png)
-
-
-def drawn(fig: "Figure", tight: bool) -> str:
-    """Return a Matplotlib figure as SVG."""
-    stream = io.StringIO()
-    kept = os.environ.get(TEXT_IN_PICTURES)
-    with mpl.rc_context({**_SVG, **FACES, "svg.fonttype": "none" if kept else "path"}):
-        box = _laid_out(fig, tight)
-        fig.savefig(stream, format="svg", bbox_inches=box, metadata=_NO_METADATA)
-    svg = printable(stream.getvalue())
-    return svg[svg.index("<svg") :]
-
-
-def _as_png(fig: "Figure", tight: bool) -> bytes:
-    """Return a figure that has been drawn as a small PNG, of `PNG_COLORS` colours."""
-    from PIL import Image
-
-    stream, small = io.BytesIO(), io.BytesIO()
-    with mpl.rc_context(FACES):
-        fig.savefig(stream, format="png", dpi=PNG_DPI, bbox_inches="tight" if tight else None)
-    Image.open(stream).convert("RGB").quantize(PNG_COLORS).save(small, "png", optimize=True)
-    return small.getvalue()
 
 
 def table(
@@ -209,45 +178,8 @@ def table(
     return ShownTable(heads, rows, sides, told(_one_line(caption)))
 
 
-class _Measured(FigureCanvasSVG):
-    """A canvas on which a layout is measured by one renderer, which keeps the sizes of texts."""
-
-    def __init__(self, fig: "Figure") -> None:
-        super().__init__(fig)
-        width, height = fig.get_size_inches() * fig.dpi
-        self._renderer = RendererSVG(width, height, io.StringIO())
-
-    def get_renderer(self) -> RendererSVG:
-        """Return that renderer."""
-        return self._renderer
-
-
-def _laid_out(fig: "Figure", tight: bool) -> Bbox | None:
-    """Place the parts of a drawing without drawing it; return what `tight` cuts it to.
-
-    `savefig` by itself draws it once to lay it out and once to write it.
-    """
-    fig.set_dpi(72)  # as SVG is written
-    measured = _Measured(fig).get_renderer()
-    engine = fig.get_layout_engine()
-    if engine is not None:
-        engine.execute(fig)
-        with mpl.rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
-            fig.set_layout_engine(None)  # "none" would leave one, and a drawing for it
-    if not tight:
-        return None
-    return fig.get_tightbbox(measured).padded(mpl.rcParams["savefig.pad_inches"])
-
-
 def _one_line(text: str) -> str:
     return " ".join(printable(text).split())
-
-
-def _close(fig: "Figure") -> None:
-    """Forget `fig` in pyplot, or the inline backend would show it a second time."""
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot is not None:
-        pyplot.close(fig)
 
 
 def _check_columns(columns: list[str], asked: Mapping[str, object], argument: str) -> None:

@@ -76,9 +76,9 @@ def watch():
     """Describe each picture that this kernel draws from now on, under the cell that draws it."""
     from IPython import get_ipython
 
-    from gpuspec.views import display
+    from gpuspec.views import drawing
 
-    draw, cells = display.drawn, [""]
+    draw, cells = drawing.drawn, [""]
     watched = get_ipython().user_ns["_drawn_by_cell"] = {}
 
     def describe(figure, tight):
@@ -87,7 +87,7 @@ def watch():
         watched.setdefault(cells[-1], {})[svg] = lines
         return svg
 
-    display.drawn = describe
+    drawing.drawn = describe
     get_ipython().events.register("pre_run_cell", lambda info: cells.append(info.raw_cell))
 
 

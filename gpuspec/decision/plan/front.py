@@ -67,15 +67,15 @@ def asked(decision: Decision, language: str | None = None) -> Markdown:
 
 def terms_table(decision: Decision, language: str | None = None) -> pd.DataFrame:
     """Return the terms to sign: a row a contract or purchase, then what is rented by use."""
-    voice, best = voice_of(decision, language), decision.best
+    voice, plans = voice_of(decision, language), decision.plans[:1]
     offers = decision.offers
     rows = []
-    for row in best.signed.to_dict("records"):
+    for row in (row for best in plans for row in best.signed.to_dict("records")):
         there = voice.say("now")
         if row["from_month"]:
             there = voice.say("after {months}", months=voice.months(row["from_month"]))
         rows.append(_term(offers.iloc[int(row["offer"])], whole(row["gpus"]), there, voice))
-    for row in best.rented.to_dict("records"):
+    for row in (row for best in plans for row in best.rented.to_dict("records")):
         of = offers[(offers["gpu"] == row["gpu"]) & (offers["mode"] == row["mode"])]
         if len(of):
             count = voice.say("up to {count}", count=whole(row["gpus_high"]))

@@ -13,6 +13,7 @@ from gpuspec.decision.plan.limits import delivered, hours_month, runs_in, uses_t
 from gpuspec.decision.plan.outside import by_api, nothing_done
 from gpuspec.decision.plan.words import modes_of, plan_words, policy_words, voice_of
 from gpuspec.decision.plan.words_page import changes, gives_of, grade_of, reasons
+from gpuspec.decision.plan.words_place import export_rows
 from gpuspec.decision.plans import Plan
 
 UNITS = {
@@ -46,6 +47,7 @@ def answer_record(decision: Decision, evens: pd.DataFrame | None = None) -> dict
         "parts": {name: float(part.mean()) for name, part in best.parts.items()},
         "limits": uses_table(decision, best).to_dict("records"),
         "price_grade": grade_of(decision, best),
+        "export": export_rows(s, decision.offers.iloc[best.offers_used]),
     }
     record["runner_up"] = None if other is None else _plan(decision, 1)
     record["reasons"] = reasons(decision)
@@ -104,6 +106,7 @@ def _plan(decision: Decision, place: int) -> dict[str, Any]:
         "policy": "; ".join(policy_words(p, name=str) for p in plan.policies),
         **{n: float(row[n]) for n in ("expected_usd", "low", "high", "upfront_usd")},
         "cash_month_usd": float(row["month_usd"]),
+        "spent_usd": plan.spent_usd,
         **{n: float(row[n]) for n in ("power_kw", "gpus", "probability", "near")},
         **{n: float(row[n]) for n in ("enough", "sure", "gap")},
         "shortfall_usd": plan.shortfall_usd,

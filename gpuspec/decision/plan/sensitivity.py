@@ -94,8 +94,9 @@ class Gap:
         s = self._of_both(self.decision.scenario)
         names = self.decision.problem.kinds.names
         kept = [name for name in names if name in s.allow.gpus]
-        for place in range(len(s.workloads)):
-            scenario_ways(s, place, kept, TREND_LOADS)
+        for place, work in enumerate(s.workloads):
+            if not getattr(work, "arriving", 0.0):  # whose rates the decision has at hand
+                scenario_ways(s, place, kept, TREND_LOADS)
 
     def with_scenario(self, scenario: Scenario) -> tuple[float, str]:
         """Return the gap of the same GPUs and ways to pay under a changed question.

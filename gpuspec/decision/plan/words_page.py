@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.catalog import gpu as device_of
+from gpuspec.catalog.engines import engine_for
 from gpuspec.catalog.models.formats import format_title
-from gpuspec.constants.ground import Ground
+from gpuspec.constants.engine import engine
+from gpuspec.constants.ground import FAR, Ground, called
 from gpuspec.decision.decide import (
     API,
     BOUGHT,
@@ -43,7 +46,9 @@ from gpuspec.decision.plan.words_asked import asked_sentences, default_sentences
 from gpuspec.decision.plan.words_line import assumed_sentences
 from gpuspec.decision.plan.words_outside import api_first, api_sentence, owned_sentence
 from gpuspec.decision.plan.words_place import place_sentences
+from gpuspec.decision.plan.words_spot import spot_sentences
 from gpuspec.decision.plans import ENOUGH, Plan
+from gpuspec.decision.scenario import Inference
 from gpuspec.topics.cost.prices import open_rows
 from gpuspec.views.amounts import plain, three_digits
 from gpuspec.views.front import headed
@@ -76,6 +81,7 @@ PARTS = {
     "energy": "{usd} of energy of hours in use",
     "owned today": "{usd} that GPUs which are owned lose of their worth",
     "effort": "{usd} of effort",
+    "undone": "{usd} counted for work that stays undone",
 }
 LIMITS = {
     "capital_usd": "Capital: {used} of {asked}, {left} are left.",
@@ -168,7 +174,8 @@ def _answer(decision: Decision, voice: Voice) -> Iterator[Markdown]:
     if sure < SURE:
         text = "All deadlines and limits are kept in {share} of the draws alone."
         yield Markdown("**{}**").format(say(text, share=percent(sure)))
-    beside = voice.joined([grade_sentence(decision, voice), api_first(decision, voice)])
+    told = grade_sentence(decision, voice), far_sentence(best, voice), api_first(decision, voice)
+    beside = voice.joined(told)
     yield Markdown("**{}** {}").format(plan_words(best, voice), beside)
     taken = decision.offers.iloc[best.offers_used]
     if where := voice.joined(place_sentences(decision.scenario, taken, voice)):
@@ -200,13 +207,14 @@ def _rest(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Itera
         yield headed("Ground", ground_warning(decision, voice), voice.say)
         if known := measured_sentence(decision, voice):
             yield headed("Measured by you", known, voice.say)
-        if checks := quality_sentence(decision, voice):
-            yield headed("Check first", checks, voice.say)
+        checks = [spot_sentences(plan, voice), quality_sentence(decision, voice)]
+        if told := voice.joined(checks):
+            yield headed("Check first", told, voice.say)
     defaults = assumed_sentences(decision.scenario, voice)
     defaults += default_sentences(decision.scenario, voice, plan)
     yield headed("Taken, as nothing was named", voice.joined(defaults), voice.say)
     notes = [currency_sentence(voice), unpriced_sentence(decision, voice)]
-    notes += [open_sentence(decision, voice)]
+    notes += [open_sentence(decision, voice), *engine_sentences(decision, voice)]
     notes += [unused_sentence(decision, voice), unread_sentence(decision, voice)]
     doubts = decision.scenario.doubts
     notes += [apart_sentence(decision, voice), doubts and voice.say(doubts)]
@@ -383,6 +391,7 @@ def _capital(plan: Plan, voice: Voice) -> str:
     text = "{capital} is paid at once for what is bought."
     if now < plan.upfront_usd:
         text = "{capital} is paid for what is bought, {now} of it at once."
+        text = text if now else "{capital} is paid for what is bought, none of it at once."
     return voice.say(text, **values)
 
 
@@ -663,6 +672,15 @@ def changes(decision: Decision, evens: pd.DataFrame, language: str | None = None
     return texts or [say("Nothing within the ranges that were tried")]
 
 
+def far_sentence(plan: Plan, voice: Voice) -> str:
+    """Say in the headline which works run far from all that was measured; empty where none does."""
+    runs = zip(plan.runs["workload"], plan.grounds, strict=True)
+    if far := dict.fromkeys(str(work) for work, ground in runs if ground.code == FAR):
+        text = "Nothing like the settings of {works} was measured: try them before you sign."
+        return voice.say(text, works=voice.listed(far))
+    return ""
+
+
 def ground_warning(decision: Decision, voice: Voice) -> str:
     """Return what is known of settings like those of the recommendation."""
     first, second = (
@@ -729,6 +747,30 @@ def open_sentence(decision: Decision, voice: Voice) -> str:
     count = open_rows(prices.file) + open_rows(stated)
     text = "{count} quotes are asked for that have no price yet; the tables' prices count there."
     return voice.say(text, count=count) if count else ""
+
+
+def engine_sentences(decision: Decision, voice: Voice) -> list[str]:
+    """Name the services that the plan runs with another engine, as theirs does not run there."""
+    found = dict[tuple[str, str, str], list[str]]()
+    works = {w.name: w for w in decision.scenario.workloads}
+    for run in decision.best.runs.to_dict("records") if decision.feasible else ():
+        work = works[run["workload"]]
+        if isinstance(work, Inference):
+            other = engine_for(device_of(run["gpu"]).vendor, work.engine)
+            key = (engine(work.engine).engine, engine(other).engine, run["gpu"])
+            found.setdefault(key, []).append(work.name)
+    text = "On {gpu} {engine} runs {works}, since {first} does not run there."
+    return [
+        voice.say(
+            text,
+            gpu=gpu_name(name),
+            works=voice.listed(dict.fromkeys(of)),
+            first=called(first),
+            engine=called(other),
+        )
+        for (first, other, name), of in found.items()
+        if first != other
+    ]
 
 
 def unused_sentence(decision: Decision, voice: Voice) -> str:

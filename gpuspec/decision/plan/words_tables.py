@@ -33,6 +33,7 @@ from gpuspec.decision.plan.words import (
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Images
 from gpuspec.topics.training.layouts import HOST
+from gpuspec.topics.ways import records
 from gpuspec.views.amounts import plain, three_digits
 from gpuspec.views.columns import duration, headings, readable
 from gpuspec.views.language import Words, say, spoken
@@ -89,6 +90,9 @@ def _works(decision: Decision, plan: Plan, voice: Voice) -> list[tuple[str, ...]
             text = "{work}, after {months}"
             name = say(text, work=name, months=voice.months(run["from_month"]))
         hours = plain(three_digits(hours_month(run)))
+        if round(runs_in(plan, run["place"]), 6) == 1:
+            all_hours = hours_month(run) * float(plan.problem.calendar.edges[-1])
+            hours = voice.say("{hours} in all", hours=plain(three_digits(all_hours)))
         where, gets = runs_on(plan, run, voice), _delivers(decision, plan, run, voice)
         rows.append((name, where, gets, hours, *cost))
     rows += [_by_api(decision, plan, place, voice) for place in sorted(bought_by_api(plan))]
@@ -357,9 +361,9 @@ def rejected_table(decision: Decision) -> pd.DataFrame:
     priced = set(decision.problem.kinds.names)
     for work, options in zip(decision.scenario.workloads, decision.options, strict=True):
         ways = options.ways.table
-        for row in ways[~ways["works"]].to_dict("records"):
+        for row in records(ways[~ways["works"]]):
             form = ", ".join(filter(None, (format_title(row["precision"]), row["split"])))
-            rows.append((work.name, gpu_name(row["gpu"]), form, row["reason"]))
+            rows.append((work.name, gpu_name(row["gpu"]), form, options.ways.reason(row)))
         able = set(ways.loc[ways["works"], "gpu"]) & priced
         late = f"no way keeps the limits in {percent(SURE)} of the draws"
         names = [g for g in decision.scenario.allow.gpus if g in able - set(options.table["gpu"])]

@@ -47,6 +47,7 @@ QUESTIONS = {
     "hours": "whether {works} must be up all month, or in a third of the hours",
     "spare": "whether {works} must have a spare replica",
     "limits": "whether the limits on times to tokens of {works} are needed, or twice as long do",
+    "deadline": "whether the deadline of {works} is needed, or twice as long does",
     "day": "whether the load of {works} is the same all day, as taken, or that of working hours",
 }
 

@@ -11,7 +11,6 @@ from gpuspec.decision.errors import SURE, Draws
 from gpuspec.decision.options import Options
 from gpuspec.decision.recourse import Layers, layered
 from gpuspec.decision.scenario import Scenario
-from gpuspec.formulas.cost import spot_useful_share
 
 VENUES = ("pool", "by the hour", "spot", "by API")
 POOL, HOUR, SPOT, API = range(4)
@@ -64,7 +63,7 @@ def choices_of(
     rows: list[tuple[int, int, int, int, int]] = []
     for w, mine in enumerate(options):
         rounds = [e for e in range(len(cal.rounds)) if (mine.size_of[cal.round_of == e] >= 0).any()]
-        for i, v, k in _places(scenario, w, mine, kinds):
+        for i, v, k in _places(scenario, w, mine, kinds, draws):
             rows += [(w, i, e, v, k) for e in rounds]
         rows += [(w, NONE, e, API, NONE) for e in rounds if mine.bought]
     place = np.array(rows, int).reshape(-1, 5).T
@@ -89,8 +88,8 @@ def choices_of(
             if v == HOUR:
                 usd[c, q] = kinds.hour_usd[k, q] * _mean(hours, draws, int(kinds.hour_offer[k]))
             elif v == SPOT:
-                usd[c, q] = kinds.spot_usd[k, q] * _mean(hours, draws, int(kinds.spot_offer[k]))
-                usd[c, q] /= useful(mine, i, kinds, k)
+                paid = hours / useful(mine, i, kinds, k, draws)
+                usd[c, q] = kinds.spot_usd[k, q] * _mean(paid, draws, int(kinds.spot_offer[k]))
     on_gpus = [(options[w], i) for w, i, *_ in np.array(rows, int).reshape(-1, 5)[~by_api]]
     block, times, parts = np.zeros(len(rows)), np.zeros(len(rows)), np.ones((3, len(rows)))
     parts[0] = 0.0
@@ -106,7 +105,7 @@ def choices_of(
 
 
 def _places(
-    scenario: Scenario, w: int, mine: Options, kinds: Kinds
+    scenario: Scenario, w: int, mine: Options, kinds: Kinds, draws: Draws
 ) -> Iterator[tuple[int, int, int]]:
     """Yield the ways of a workload, the venues at which they keep its limits surely, their kinds.
 
@@ -119,7 +118,11 @@ def _places(
     for i in np.argsort(atonce, kind="stable").tolist():
         k = kinds.names.index(mine.cells["gpu"][i])
         venues = [POOL] + ([HOUR] if mine.is_job and kinds.hour_offer[k] >= 0 else [])
-        venues += [SPOT] if spot and kinds.spot_offer[k] >= 0 and _surely(mine, i, kinds, k) else []
+        venues += (
+            [SPOT]
+            if spot and kinds.spot_offer[k] >= 0 and _surely(mine, i, kinds, k, draws)
+            else []
+        )
         hours = float(mine.needs[i].mean_hours.mean())
         part = float(mine.cells["share_from"][i]), float(mine.cells["share_to"][i])
         for venue in venues:
@@ -131,17 +134,17 @@ def _places(
             yield i, venue, k
 
 
-def _surely(mine: Options, way: int, kinds: Kinds, kind: int) -> bool:
+def _surely(mine: Options, way: int, kinds: Kinds, kind: int, draws: Draws) -> bool:
     """Return whether a way keeps its limits surely on spot GPUs, interruptions included."""
-    over = mine.needs[way].over / useful(mine, way, kinds, kind)
+    over = mine.needs[way].over / useful(mine, way, kinds, kind, draws)
     return bool((over <= 1 + 1e-9).mean(axis=1).min(initial=1.0) >= SURE)
 
 
-def useful(mine: Options, way: int, kinds: Kinds, kind: int) -> float:
-    """Return the share of paid spot hours that move the work forward."""
+def useful(mine: Options, way: int, kinds: Kinds, kind: int, draws: Draws) -> np.ndarray:
+    """Return (S,) the share of paid spot hours that move the work forward."""
     unit = float(mine.cells["unit_gpus"][way])
     unit = max(unit, float(mine.cells["gpus"][way])) if mine.is_job else unit
-    return float(spot_useful_share(kinds.lost[kind], unit))
+    return draws.spot_useful(float(kinds.lost[kind]), unit)
 
 
 def _mean(hours: np.ndarray, draws: Draws, offer: int) -> float:

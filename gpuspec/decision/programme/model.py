@@ -65,9 +65,9 @@ class Added(NamedTuple):
     """Whether the limit on a month is kept all the same."""
 
 
-Bound = tuple[tuple[int, int], np.ndarray, np.ndarray]
+Bound = tuple[tuple[int, int], np.ndarray | None, np.ndarray]
 """Kind and segment, and the marginal hours of tails beyond all GPUs and beyond those of others:
-whatever they are, the bound that they make holds."""
+whatever they are, the bound that they make holds. Without the former it is one on what is paid."""
 Term = tuple[Any, Any]
 """Places of columns, and their coefficients: as many, or one for all."""
 Row = tuple[np.ndarray, np.ndarray, float, float]
@@ -128,6 +128,14 @@ class Problem:
         offer = int(self.kinds.hour_offer[k])
         factor = self.draws.price(offer) if offer >= 0 else np.ones(self.draws.samples)
         return np.asarray(self.kinds.hour_usd[k, q] * factor)
+
+    @cached_property
+    def paid_share(self) -> np.ndarray:
+        """(K, Q) share of the cost of what is short that is paid: all of rent; of GPUs that cannot
+        be rented as much as their work would take in energy.
+        """
+        busy = self.kinds.busy_usd[:, None] / np.maximum(self.kinds.hour_usd, 1e-9)
+        return np.where(self.kinds.hour_offer[:, None] < 0, busy, 1.0)
 
     def with_missing(self, times: float) -> Problem:
         """Return the same question with GPUs that are missing counting so many times as much."""
@@ -217,6 +225,7 @@ class Model:
         saved = keep[:, :-1] - keep[:, -1:]
         self.sold = self._add((kinds, rounds), saved, p.kinds.owned[:, None])
         self.theta = self._add((kinds, segments), 1.0 / THOUSANDTH, np.inf, whole=False)
+        self.cash = self._cash()
         self._one_way_each()
         self._efforts()
         self._sales()
@@ -254,6 +263,14 @@ class Model:
         ]
         places = [p.ravel() for p in shaped]
         self.rows.append((np.concatenate(places), np.concatenate(values), low, high))
+
+    def _cash(self) -> np.ndarray:
+        """Return (K, Q) columns of what is paid for what is short: they have their own where GPUs
+        cannot be rented.
+        """
+        found, alone = self.theta.copy(), np.flatnonzero(self.problem.kinds.hour_offer < 0)
+        found[alone] = self._add((len(alone), found.shape[1]), 0.0, np.inf, whole=False)
+        return found
 
     def _most_steps(self) -> np.ndarray:
         """Return (J,) the most steps of a contract that can be of use."""
@@ -394,7 +411,7 @@ class Model:
             month = [
                 (self.n, rent * THOUSANDTH),
                 (gone, -THOUSANDTH * np.broadcast_to(p.kinds.keep_usd[:, None], gone.shape)),
-                (self.theta[:, q], 1.0 / months),
+                (self.cash[:, q], 1.0 / months),
                 (self.x, p.choices.month_usd[:, q] * THOUSANDTH),
             ]
             keep = float(p.kinds.owned @ p.kinds.keep_usd) * THOUSANDTH
@@ -412,11 +429,12 @@ class Model:
             self._gpus_atonce()
 
     def _unrented(self) -> None:
-        """Where time or energy counts first, work on GPUs that cannot be rented fits on those that
-        are there, each in `SURE` of the draws; where cost does, what is missing costs more.
+        """Where time, energy or a limit counts first, work on GPUs that cannot be rented fits on
+        those that are there, each in `SURE` of the draws; where cost does, what is missing costs
+        more.
         """
         p = self.problem
-        if p.scenario.objective not in ("time", "energy"):
+        if not self.spared and p.scenario.objective not in ("time", "energy"):
             return
         for (k, q), layers in p.pools.items():
             if p.kinds.hour_offer[k] >= 0 or q not in p.calendar.settled:
@@ -515,20 +533,29 @@ class Model:
         for short in p.tails(chosen):
             k, q = short.place
             months = float(p.calendar.months[q])
-            usd = float((short.energy_usd + short.rent_usd).mean()) * months
-            total += usd
-            held = float(values[self.theta[k, q]]) / THOUSANDTH
-            if usd - held <= tolerance * max(usd, 1.0):
-                continue
-            more[q] += (usd - held) / months
-            self._bound(short.place, short.every.marginal, short.alone.marginal)
-            added += 1
-        limits, late = self.problem.limits, float(more @ p.calendar.months)
-        kept = float(more.max(initial=0.0)) <= MONTHLY_SLACK * limits.monthly
-        kept &= late <= MONTHLY_SLACK * limits.total
+            rent, energy = (float(u.mean()) * months for u in (short.rent_usd, short.energy_usd))
+            total += rent + energy
+            due: dict[int, tuple[float, np.ndarray | None]]
+            due = {int(self.cash[k, q]): (rent * float(p.paid_share[k, q]) + energy, None)}
+            due |= {int(self.theta[k, q]): (rent + energy, short.every.marginal)}
+            for column, (usd, every) in due.items():
+                late = usd - float(values[column]) / THOUSANDTH
+                if late <= tolerance * max(usd, 1.0):
+                    continue
+                more[q] += late / months if column == self.cash[k, q] else 0.0
+                self._bound(short.place, every, short.alone.marginal)
+                added += 1
+        kept = float(more.max(initial=0.0)) <= MONTHLY_SLACK * self._most("monthly", values)
+        kept &= float(more @ p.calendar.months) <= MONTHLY_SLACK * self._most("total", values)
         return Added(total, added, kept)
 
-    def _bound(self, place: tuple[int, int], every: np.ndarray, alone: np.ndarray) -> None:
+    def _most(self, name: str, values: np.ndarray) -> float:
+        """Return a limit on money; of the one made small, what the solver holds it to be."""
+        if name == self.spared:
+            return float(values[self.use]) / THOUSANDTH
+        return float(getattr(self.problem.limits, name))
+
+    def _bound(self, place: tuple[int, int], every: np.ndarray | None, alone: np.ndarray) -> None:
         """Add the bound that (S,) marginal hours make: beyond all GPUs that are there, and beyond
         those in rooms of others; at first as if none were there.
         """
@@ -545,7 +572,8 @@ class Model:
         gone = self.sold[k, : cal.round_of[q] + 1]
         column, back = np.unique(layers.column, return_inverse=True)
         summed = np.bincount(back, each * scale)
-        places = [[self.theta[k, q]], self.x[column], self.n[mine], gone]
+        of = self.cash if every is None else self.theta
+        places = [[of[k, q]], self.x[column], self.n[mine], gone]
         values = [[1.0], -summed, -slope, np.full(len(gone), there * scale)]
         low = there * scale * float(p.kinds.owned[k])
         at, value = np.concatenate(places).astype(np.int32), np.concatenate(values)
@@ -553,12 +581,14 @@ class Model:
         self.highs.addRow(low, highspy.kHighsInf, int(used.sum()), at[used], value[used])
 
     def _plane(
-        self, place: tuple[int, int], every: np.ndarray, alone: np.ndarray
+        self, place: tuple[int, int], every: np.ndarray | None, alone: np.ndarray
     ) -> tuple[np.ndarray, float, float]:
         """Return how what is short of a kind follows each layer, all GPUs, and those of others."""
         p, layers = self.problem, self.problem.pools[place]
         busy = float(p.kinds.busy_usd[place[0]])
-        each, there = slopes(layers, every, np.maximum(p.hour_usd(*place) - busy, 0.0))
+        each, there = np.zeros(len(layers.hours)), 0.0
+        if every is not None:
+            each, there = slopes(layers, every, np.maximum(p.hour_usd(*place) - busy, 0.0))
         if not busy:
             return each, there, 0.0
         more, others = slopes(layers, alone, np.full(len(alone), busy))

@@ -7,7 +7,7 @@ import highspy
 import numpy as np
 
 from gpuspec.base.solver import FEASIBLE, whole
-from gpuspec.decision.programme.model import THOUSANDTH, Chosen, Model
+from gpuspec.decision.programme.model import MONTHLY_SLACK, THOUSANDTH, Chosen, Model
 
 GAP = 1e-3
 """Share of the cost within which a plan is proven to be the best."""
@@ -75,7 +75,8 @@ def solve(
         solver.setOptionValue("presolve", "off")
         if first is None:
             return None
-        least = first.cost_usd + max(GOAL_GAP, 1e-6 * abs(first.cost_usd))
+        late = MONTHLY_SLACK if model.spared in ("monthly", "total") else 1e-6
+        least = first.cost_usd + max(GOAL_GAP, late * abs(first.cost_usd))
         solver.changeRowBounds(model.goal_row, -highspy.kHighsInf, least)
     solver.changeColsCost(model.size, every, cost)
     return _solved(model, cost / THOUSANDTH, gap, clock)

@@ -11,7 +11,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from gpuspec.base.ask import NUMBER, Ask, Range, Short
 from gpuspec.base.days import run_date
-from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.errors import InputError, UnknownNameError, renamed
+from gpuspec.base.files import MOST_SCENARIO_BYTES, read_text
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import fields, gpu
 from gpuspec.catalog.api_prices import TokenQuote, token_quote
@@ -20,13 +21,14 @@ from gpuspec.catalog.phrases import (
     MONTH_DAYS,
     YEAR_DAYS,
     Said,
+    folded,
     numeral,
     phrase,
     phrases,
     said_day,
     vocabulary,
 )
-from gpuspec.decision.scenario.records import ApiUse, Objective, Owned, Prices
+from gpuspec.decision.scenario.records import ApiUse, Images, Objective, Owned, Prices
 from gpuspec.views.language import translator
 
 YEAR_MONTHS, DAY_HOURS = 12, 24
@@ -43,14 +45,30 @@ OTHER_LOADS = ("concurrency", "request_rate", "users", "requests_per_hour", "thi
 SIZES = ("tokens", "documents", "document_tokens", "epochs")
 OF_JOB = ("tokens", "documents", "document_tokens", "tuning")
 OF_SIMULATION = ("simulation", "gpu_hours")
+OF_IMAGES = ("images_per_s", "image_model", "image_steps", "image_size")
+OF_TENANTS = ("tenants",)
+HOMES = {
+    "inference": OF_SERVICE,
+    "training": OF_JOB,
+    "hpc": OF_SIMULATION,
+    "images": OF_IMAGES,
+    "tenants": OF_TENANTS,
+}
+"""Fields of each kind of work; the first work of the kind takes them."""
 TIMES = ("deadline", "deadline_days")
-NAMED = {"simulation": "workload"}
+NAMED = {"simulation": "workload", "tenants": "table"}
+NAMED |= {"image_model": "model", "image_steps": "steps", "image_size": "size"}
 """What fields of a scenario are called, where a line calls them otherwise."""
-WORK = ("model", *OF_SERVICE, *OF_JOB, *TIMES, *OF_SIMULATION, "ai_share")
+WORK = ("model", *(name for names in HOMES.values() for name in names), *TIMES, "ai_share")
 """Fields that say what is to be done."""
+IMAGES_PER_S = 1.0
 NONE = ("none", "nothing", "no", "无", "没有")
 BUDGET = (
     "write it as 30,000 USD/month, 500k capital or 20万元 (in all), or several with + between them"
+)
+TENANTS = (
+    "write it as 12 x Llama-3.2-1B, 3 x Llama-3.1-8B, or give a CSV file, or its lines with ; "
+    "between (columns: docs/mig.md)"
 )
 OWNED = "write it as 16 x A100, 8 x H100 or 8张A100, or none"
 DEADLINE = "give a time such as 30d, 2 weeks or 7天, or a day such as 2026-12-04 or friday"
@@ -63,6 +81,8 @@ _NODES = re.compile(
 )
 _PLURAL = re.compile(r"(.*?\d(?:gb?)?)s?(?:\s+gpus?|\s+cards?)?", re.IGNORECASE)
 _COUNT_LAST = re.compile(r"(\S.*?)\s*[x×*]\s*([0-9]{1,9})\s*[张块卡个]?")
+_DATE = re.compile(r"[0-9]{1,2} ?[月日]前?")
+"""The 30th, or 30 days; March, or 3 months."""
 _KINDS = re.compile(r"\s*(?:[,;，；、+]|\band\b|和)\s*")
 
 
@@ -75,6 +95,9 @@ def said_deadline(text: str) -> dict[str, object]:
     >>> said_deadline("2 weeks")
     {'deadline_days': 14.0}
     """
+    if _DATE.fullmatch(folded(text)):
+        days = "天 or 个月 for a time, and month and day, such as 12月4日, for a day"
+        raise InputError("", text, f"it may be a date or a time: write {days}")
     said = phrase(text)
     if said is not None and said.unit == "days":
         return {"deadline_days": _DAYS.read(text, False)}
@@ -93,7 +116,7 @@ def said_budget(text: str) -> dict[str, tuple[float, str]]:
     """
     found: dict[str, tuple[float, str]] = {}
     for said in phrases(text) or []:
-        months = {MONTH_DAYS: 1.0, YEAR_DAYS: 12.0}.get(said.per_days, 0.0)
+        months = {MONTH_DAYS: 1.0, YEAR_DAYS / 4: 3.0, YEAR_DAYS: 12.0}.get(said.per_days, 0.0)
         name = f"{said.label or 'total'}_usd" if not said.per_days else "monthly_usd"
         wrong = said.per_days and (said.label or not months)
         if wrong or said.unit not in ("", "USD", "CNY") or name in found:
@@ -148,6 +171,42 @@ def _number(text: str) -> int | None:
     """Return a whole number in digits or in words; None for what is none."""
     word = vocabulary()["number"].get(text.lower())
     return numeral(text) if word is None or word.value % 1 else int(word.value)
+
+
+def tenant_list(text: str) -> list[dict[str, str]]:
+    """Read ``"12 x Llama-3.2-1B, 3 x Llama-3.1-8B"``, the name of a CSV file, or its lines with ;
+    between, as rows of the table of tenants.
+
+    >>> tenant_list("12 x Llama-3.2-1B")
+    [{'name': 'Llama-3.2-1B', 'model': 'Llama-3.2-1B', 'copies': '12'}]
+    """
+    from gpuspec.topics.mig.reading import tenant_rows
+
+    said = [_COUNTED.fullmatch(part) for part in _KINDS.split(normalize("NFKC", text).strip())]
+    found: list[dict[str, str]] = []
+    for match in said:
+        count = match and _number(match[1])
+        if match and count and not match[2].lower().endswith(".csv"):
+            name = match[2].strip()
+            found.append({"name": name, "model": name, "copies": str(count)})
+    if len(found) == len(said):
+        return found
+    if found:
+        raise InputError("", text, TENANTS)
+    if not any(mark in text for mark in "\n;") and text != "example":
+        read_text("", text, MOST_SCENARIO_BYTES)  # says what is wrong with a file
+    return [dict(cells) for _, cells in tenant_rows(text)]
+
+
+def _tenants(text: str) -> None:
+    """Check tenants: rows, names, numbers."""
+    from gpuspec.topics.mig.reading import cells_of, every_tenant
+    from gpuspec.topics.serving import ServingQuestion
+
+    try:
+        every_tenant(tuple(map(cells_of, tenant_list(text))), ServingQuestion.ask(), 0.0, 1.0)
+    except InputError as error:
+        raise renamed(error, error.field.removeprefix("tenants").lstrip(":,. ")) from None
 
 
 def _token_price(text: str) -> None:
@@ -235,6 +294,21 @@ class Line(Ask):
     gpu_hours: fields.Hours | None = Field(
         None, description="Hours of A100 that the simulation takes a month"
     )
+    images_per_s: Annotated[fields.ImageRate | None, Short("images")] = Field(
+        None, description="Images generated in the busiest hour, such as 2 or 120/min"
+    )
+    image_model: fields.ImageModelName | None = Field(
+        None, description="Diffusion model of the images: SDXL, FLUX.1-dev, FLUX.1-schnell"
+    )
+    image_steps: fields.ImageSteps | None = Field(None, description="Denoising steps of an image")
+    image_size: fields.ImageSize | None = Field(
+        None, description="Pixels of the width and height of an image"
+    )
+    tenants: Annotated[str | None, _kept(_tenants)] = Field(
+        None,
+        description="Small services that share GPUs, each on a slice: 12 x Llama-3.2-1B (each "
+        "answers one request at a time), or a CSV file (columns: docs/mig.md)",
+    )
     ai_share: (
         Annotated[float, Range(0, 1, above=True, below=True), BeforeValidator(_share)] | None
     ) = Field(
@@ -314,13 +388,18 @@ def question_of(line: Line, language: str | None = None) -> dict[str, Any]:
     say, model = translator(language), line.model or MODEL
     simulated = line.states(*OF_SIMULATION, "ai_share")
     trained = line.states(*OF_JOB, "ai_share") or (line.states(*TIMES) and not simulated)
+    pictured, shared = line.states(*OF_IMAGES), line.states(*OF_TENANTS)
     works: dict[str, dict[str, Any]] = {}
-    if line.states(*OF_SERVICE) or not (simulated or trained):
+    if line.states(*OF_SERVICE) or not (simulated or trained or pictured or shared):
         works["service"] = _service(line)
     if trained:
         works["training"] = _job(line)
     if simulated:
         works["simulation"] = _simulation(line)
+    if pictured:
+        works["images"] = _images(line)
+    if shared:
+        works["tenants"] = {"kind": "tenants"}
     assumed = [
         {"field": f"workloads[{place}].{field}"}
         for place, work in enumerate(works.values())
@@ -333,7 +412,7 @@ def question_of(line: Line, language: str | None = None) -> dict[str, Any]:
         share = f"{line.ai_share * 100:.3g} %"
         assumed.append({"field": f"workloads[{place}].tokens", "said": share})
     title = say(", ").join(map(say, works))
-    if [*works] != ["simulation"]:
+    if not {"service", "training"}.isdisjoint(works):
         title = say("{model}: {works}", model=model, works=title)
     named = [{"kind": work["kind"], "name": say(name)} | work for name, work in works.items()]
     return {"name": title, "assumed": assumed, "workloads": named}
@@ -371,6 +450,12 @@ def _simulation(line: Line) -> dict[str, Any]:
     hours = (line.gpu_hours or SIMULATED_HOURS) * (1 - (line.ai_share or 0.0))
     found |= {"gpu_hours": hours} if line.ai_share or not line.gpu_hours else {}
     return found | ({} if line.states(*TIMES) else {"deadline_days": DAYS})
+
+
+def _images(line: Line) -> dict[str, Any]:
+    found: dict[str, Any] = {"kind": "images"}
+    found |= {} if line.images_per_s else {"images_per_s": IMAGES_PER_S}
+    return found | ({} if line.image_model else {"model": Images.model_fields["model"].default})
 
 
 def _tokens_of_share(line: Line) -> float:
@@ -414,26 +499,25 @@ def values_of(line: Line, base: Mapping[str, Any], built: bool) -> dict[str, obj
 
 
 def _of_works(line: Line, kinds: list[str], built: bool) -> dict[str, object]:
-    services, jobs, simulations = (
-        [i for i, kind in enumerate(kinds) if kind == wanted]
-        for wanted in ("inference", "training", "hpc")
-    )
-    timed = jobs or simulations
-    homes = dict.fromkeys(OF_SERVICE, services) | dict.fromkeys(OF_JOB, jobs)
-    homes |= dict.fromkeys(TIMES, timed) | dict.fromkeys(OF_SIMULATION, simulations)
+    places = {of: [i for i, kind in enumerate(kinds) if kind == of] for of in HOMES}
+    services, jobs, simulations = (places[of] for of in ("inference", "training", "hpc"))
+    homes = {name: (of, places[of]) for of, names in HOMES.items() for name in names}
+    homes |= dict.fromkeys(TIMES, ("training", jobs or simulations))
     found: dict[str, object] = {}
-    for name, at in homes.items():
+    for name, (kind, at) in homes.items():
         value = getattr(line, name)
         if value is None:
             continue
         if not at:
-            kind = "inference" if name in OF_SERVICE else "training"
-            kind = "hpc" if name in OF_SIMULATION else kind
             valid = f"the scenario has no workload of the kind {kind}; leave it blank"
             raise InputError(name, value, valid)
         if name == "gpu_hours" and line.ai_share:
             continue
-        stated = said_deadline(value) if name == "deadline" else {name: value}
+        stated: dict[str, object] = {name: value}
+        if name == "deadline":
+            stated = said_deadline(value)
+        elif name == "tenants":
+            stated = {name: tenant_list(value)}
         if name in TIMES and simulations and (built or not jobs):
             days = stated.get("deadline_days") or _days_to(str(stated["deadline"]))
             found[f"workloads[{simulations[0]}].deadline_days"] = days
@@ -441,6 +525,9 @@ def _of_works(line: Line, kinds: list[str], built: bool) -> dict[str, object]:
             found |= _laid(name, stated, at[0], built)
     if line.model is not None:
         both = sorted([*services, *jobs]) if built else (services or jobs or [0])[:1]
+        if not both:
+            valid = "no work here runs it: give users of it, or tokens to train it on"
+            raise InputError("model", line.model, valid)
         found |= {f"workloads[{place}].model": line.model for place in both}
     return found
 

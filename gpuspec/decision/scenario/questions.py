@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from gpuspec.catalog import gpu
+from gpuspec.catalog.engines import engine_for
 from gpuspec.decision.scenario.records import Images, Inference, Training
 from gpuspec.topics.serving.ask import ImagesQuestion, Load, ServingQuestion
 from gpuspec.topics.training.ask import Job, TrainingQuestion
@@ -12,8 +14,13 @@ def service_question(
     gpus: str | Sequence[str],
     weights: str | Sequence[str],
 ) -> ServingQuestion:
-    """Return the question that a service of a scenario asks."""
+    """Return the question that a service of a scenario asks.
+
+    The engine is the service's, or one that runs on the GPUs, which are then of one maker.
+    """
     load = {name: getattr(service, name) for name in Load.model_fields}
+    first = gpus if isinstance(gpus, str) else gpus[0]
+    load["engine"] = engine_for(gpu(first).vendor, service.engine)
     return ServingQuestion.ask(gpus=gpus, weights=weights, **load)
 
 

@@ -50,8 +50,8 @@ class UpgradeQuestion(Line, Spoken):
     time_limit_s: Annotated[float, Range(0, 3600, "s", above=True)] = Field(
         TIME_LIMIT_S, description="Processor time that the solver may take for one programme"
     )
-    gap: Annotated[float, Range(0, 1, above=True, below=True)] = Field(
-        0.005, description="Share of the cost at which the solver stops"
+    gap: Annotated[float, Range(0, 1, above=True, below=True)] | None = Field(
+        None, description="Share of the cost at which the solver stops; None: as for a plan"
     )
 
     @model_validator(mode="after")

@@ -25,6 +25,7 @@ _PART_SHADES = {
     "energy": ("#F0E442", "", "white"),
     "owned today": ("#bbbbbb", "", "white"),
     "effort": ("#D55E00", "++", "white"),
+    "undone": ("#ffffff", "--", "black"),
 }
 _LINES = ("-", "--", ":", "-.", (0, (1, 3)))
 _MILLIONS = FuncFormatter(lambda value, _: f"{value / 1e6:,.3g}")

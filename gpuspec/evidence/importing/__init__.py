@@ -146,7 +146,7 @@ def _content(name: str, text: str) -> Content:
         if len(lines) > MOST_LINES:
             raise InputError("file", name, f"give at most {MOST_LINES:,} lines")
         return "\n".join(line[:MOST_LINE] for line in lines)
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.split("\n", 2 * MOST_DOCUMENTS) if line.strip()]
     if len(lines) > 1 and all(line.lstrip()[:1] == "{" == line[:1] for line in lines[:2]):
         if len(lines) > MOST_DOCUMENTS:
             raise InputError("file", name, f"give at most {MOST_DOCUMENTS:,} lines of JSON")

@@ -1,6 +1,5 @@
 """Who shares the GPUs, on which kinds and at which price."""
 
-from collections import Counter
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -16,12 +15,10 @@ from gpuspec.formulas.mig import geometry
 from gpuspec.formulas.serving import Engine, engine
 from gpuspec.topics.cost.prices import Pairs
 from gpuspec.topics.mig.reading import (
-    MOST_TENANTS,
     Cells,
     Tenant,
     cells_of,
-    read_tenants,
-    tenant_rows,
+    every_tenant,
 )
 from gpuspec.topics.mig.reading import (
     TenantRow as TenantRow,
@@ -98,23 +95,14 @@ class MigQuestion(Compared):
     @model_validator(mode="after")
     def _can_be_read(self) -> Self:
         _ = self.prices_usd
-        names = [tenant.name for tenant in self.everyone]
-        repeated = [name for name, times in Counter(names).items() if times > 1]
-        if repeated:
-            raise InputError("tenants", repeated[0], "give each tenant a name of its own")
-        if not 1 <= len(names) <= MOST_TENANTS:
-            raise InputError("tenants", len(names), f"give 1 to {MOST_TENANTS:,} tenants")
+        _ = self.everyone
         return self
 
     @cached_property
     def everyone(self) -> tuple[Tenant, ...]:
         """The tenants, with the reserve in what they need."""
         like = ServingQuestion.ask(gpus=self.gpus[0], engine=self.engine)
-        return tuple(
-            tenant
-            for where, cells in tenant_rows(self.tenants)
-            for tenant in read_tenants(where, cells, like, self.reserve, self.load_factor)
-        )
+        return every_tenant(self.tenants, like, self.reserve, self.load_factor)
 
     @property
     def doubts(self) -> str:

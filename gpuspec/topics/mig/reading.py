@@ -1,6 +1,7 @@
 """The table of tenants: its columns, and what each row means."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -189,6 +190,23 @@ def read_tenants(
     if row.copies == 1:
         return [one]
     return [replace(one, name=f"{name}-{i}") for i in range(1, row.copies + 1)]
+
+
+def every_tenant(
+    tenants: str | tuple[Cells, ...], like: ServingQuestion, reserve: float, load_factor: float
+) -> tuple[Tenant, ...]:
+    """Read a table of tenants, each of whom has a name of its own."""
+    found = tuple(
+        tenant
+        for where, cells in tenant_rows(tenants)
+        for tenant in read_tenants(where, cells, like, reserve, load_factor)
+    )
+    repeated = [name for name, times in Counter(t.name for t in found).items() if times > 1]
+    if repeated:
+        raise InputError("tenants", repeated[0], "give each tenant a name of its own")
+    if not 1 <= len(found) <= MOST_TENANTS:
+        raise InputError("tenants", len(found), f"give 1 to {MOST_TENANTS:,} tenants")
+    return found
 
 
 def _load(

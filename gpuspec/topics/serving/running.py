@@ -93,7 +93,10 @@ def service_run(q: ServingQuestion, row: Mapping[str, Any], load: float, copies:
     settings = _settings(q, replica, form)
     if row.get("prefill_gpus"):
         settings["apart"] = str(row.get("split") or f"{row['prefill_gpus']} GPUs read prompts")
-    found, commands = filled(told.serve, settings), list(links_command(split.gpus))
+    found, commands = (
+        filled(told.serve, settings),
+        list(links_command(split.gpus, vendor=device.vendor)),
+    )
     if any("CHECKPOINT" in said for said in found.cannot):
         settings["model"] = Shell('"$CHECKPOINT"')
         found = filled(told.serve, settings)

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from gpuspec.base.ask import Ask, Range, Short
 from gpuspec.base.errors import InputError
-from gpuspec.catalog.engines import EngineLimits
+from gpuspec.catalog.engines import EngineLimits, engine_for, runs_on
 from gpuspec.catalog.fields import UsedShare, fold
 from gpuspec.formulas.serving import Layout
 
@@ -103,6 +103,8 @@ class Separate(Ask):
 def engine_cannot(engine: str, layout: Layout) -> str:
     """Return what an engine cannot do of a layout; empty where it can all."""
     groups, dense = layout.attention_dp, not any(b.moe_layers for b in layout.network.blocks)
+    if not runs_on(engine, vendor := layout.gpu.vendor):
+        return f"{engine} does not run on GPUs of {vendor}; {engine_for(vendor, engine)} does"
     if engine == "tensorrt-llm" and groups not in (1, layout.tp):
         return f"{engine} attends data-parallel over all {layout.tp} GPUs of TP or over none"
     if engine == "vllm" and groups > 1 and dense:

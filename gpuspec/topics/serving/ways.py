@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any
 
@@ -33,6 +33,7 @@ from gpuspec.topics.serving.load import (
     over_limits,
     seen_at,
     served,
+    sustained,
 )
 from gpuspec.topics.ways import Row, Ways, capacity, filled, records, stacked
 
@@ -50,8 +51,21 @@ LADDER = np.geomspace(0.1, 10, 9)
 """Loads over the largest one of a replica whose work is proportional to its speed."""
 
 
-def service_ways(question: ServingQuestion, loads: int = LOADS, apart: bool = False) -> Ways:
+Lane = tuple[str, str, Split]
+"""GPU, format and split of a replica."""
+
+
+def service_ways(
+    question: ServingQuestion,
+    loads: int = LOADS,
+    apart: bool = False,
+    among: Collection[Lane] | None = None,
+    bound: bool = False,
+) -> Ways:
     """Return every GPU, format, split and load of a replica for a service of tokens.
+
+    `among`: those alone of the replicas that work. `bound`: where requests arrive at random, at
+    the rate that a replica sustains in place of the one within the limits, which is at most that.
 
     `apart`: beside them, for each GPU and format, workers that read prompts and workers that write
     answers, where a pair of them keeps the limits on fewer GPUs than replicas do. The whole pair is
@@ -60,19 +74,15 @@ def service_ways(question: ServingQuestion, loads: int = LOADS, apart: bool = Fa
     q = question
     parts: list[Row] = []
     curves: list[dict[str, np.ndarray]] = []
-    tried = [
-        (device.id, weight.id, *one)
-        for device, weight in product(q.devices, q.formats)
-        for one in replicas(q, device, weight)
-    ]
-    able = [replica for *_, replica, why in tried if not why]
+    of = tried(q, among)
+    able = [replica for *_, replica, why in of if not why]
     if q.arriving:
-        found = iter(rate_curves(q, able))
+        found = iter((rate_bounds if bound else rate_curves)(q, able))
     else:
         bare, total = _unlimited(q), float(q.in_flight)
         loaded = _loaded_replicas([(bare, _of(replica), loads, total) for replica in able])
         found = iter([_within_limits(q, *one) for one in loaded])
-    for name, form, split, _, why in tried:
+    for name, form, split, _, why in of:
         base: Row = {"gpu": name, "precision": form, **split._asdict()}
         base |= {"split": split.words, "unit_gpus": split.gpus}
         if why:
@@ -98,6 +108,24 @@ def service_ways(question: ServingQuestion, loads: int = LOADS, apart: bool = Fa
         return own or explain(row)
 
     return Ways(both, curves, ground)
+
+
+def tried(
+    q: ServingQuestion, among: Collection[Lane] | None = None
+) -> list[tuple[str, str, Split, Deployment, str]]:
+    """Return GPU, format, split, replica and why it does not work, of all that are tried; of those
+    that work `among` alone.
+    """
+    return [one for one in _tried(q) if one[-1] or among is None or one[:3] in among]
+
+
+@lru_cache(8)
+def _tried(q: ServingQuestion) -> list[tuple[str, str, Split, Deployment, str]]:
+    return [
+        (device.id, weight.id, *one)
+        for device, weight in product(q.devices, q.formats)
+        for one in replicas(q, device, weight)
+    ]
 
 
 def _pairs(
@@ -236,6 +264,14 @@ def rate_curves(q: ServingQuestion, replicas: Sequence[Deployment]) -> list[Row]
     each = [q.arriving / count if count else 0.0 for count in units]
     seen = _seen_at_rates([(any_rate, *one) for one in zip(layouts, each, strict=True)])
     return [_at_rate(q, *one) for one in zip(replicas, rates, units, seen, strict=True)]
+
+
+def rate_bounds(q: ServingQuestion, replicas: Sequence[Deployment]) -> list[Row]:
+    """Return `rate_curves` as if each replica kept the limits at all that it sustains."""
+    alone = {"batch": 1.0, "ttft_s": 0.0, "tpot_s": 0.0}
+    rates = [sustained(q, replica) for replica in replicas]
+    units = [float(np.ceil(q.arriving / rate)) if rate else 0.0 for rate in rates]
+    return [_at_rate(q, *one, alone) for one in zip(replicas, rates, units, strict=True)]
 
 
 def rate_curve(q: ServingQuestion, replica: Deployment) -> Row:

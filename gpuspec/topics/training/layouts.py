@@ -10,6 +10,7 @@ import pandas as pd
 from gpuspec.base.units import GIB, NODE_GPUS
 from gpuspec.catalog import Gpu, link
 from gpuspec.catalog.frameworks import Framework, framework_record
+from gpuspec.catalog.models import Model
 from gpuspec.constants.ground import ground_codes
 from gpuspec.constants.stored import own_factor
 from gpuspec.constants.training import training_interval
@@ -176,25 +177,35 @@ def possible_layouts(
     those layouts too. It has ``memory_bytes`` (peak of one GPU, NaN where memory was not asked
     about) and ``host_bytes`` (of the host, for each GPU).
     """
-    grid = layout_grid(question, count)
     joined = question.cluster(device).fabric
     if count > joined.island and not joined.node_bytes_s:
+        grid = layout_grid(question, count)
         apart = f"no network joins the nodes of {count:,} GPUs"
         blank = dict.fromkeys(("memory_bytes", "host_bytes"), np.nan)
         return grid.assign(**blank), np.full(len(grid), apart, dtype=object)
-    grid, reason = _held(question, device, grid)
+    bare = question.model_copy(update={"gpus": (), "precision": "bf16"})
+    return _fitting(bare, question.network, device.memory_bytes, count)
+
+
+@lru_cache(16)
+def _fitting(
+    question: TrainingQuestion, network: Model, memory_bytes: float, count: int
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return `possible_layouts` on GPUs of a memory that are joined: formats and GPUs share it."""
+    vars(question)["network"] = network  # which a copy of a question looks up anew
+    grid, reason = _held(question, memory_bytes, layout_grid(question, count))
     short = np.char.startswith(reason.astype(str), UNFIT)
     offload = framework_record(question.framework).offload
     if (reason == "").any() or not short.any() or not offload or question.host_parts is not None:
         return grid, reason
     ways = [*offload, "|".join(offload)] if len(offload) > 1 else offload
     lent = pd.concat([grid[short].assign(offload=way) for way in ways], ignore_index=True)
-    more, why = _held(question, device, lent)
+    more, why = _held(question, memory_bytes, lent)
     return pd.concat([grid, more], ignore_index=True), np.concatenate([reason, why])
 
 
 def _held(
-    question: TrainingQuestion, device: Gpu, grid: pd.DataFrame
+    question: TrainingQuestion, memory_bytes: float, grid: pd.DataFrame
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Return a grid with the memory of each layout, and why each does not work."""
     q, has = question, framework_record(question.framework)
@@ -204,12 +215,12 @@ def _held(
     if able.any():
         job = layout_job(q.seq_len, grid[able], has)
         asked = (q.network, q.recipe, job)
-        memory[able] = training_peak(*asked, device.memory_bytes, adapter=q.adapter, terms=q.memory)
+        memory[able] = training_peak(*asked, memory_bytes, adapter=q.adapter, terms=q.memory)
         if (grid["offload"] != "").any():
             host[able] = sum(host_bytes(*asked, q.adapter).values())
         if q.recipe.paged:
-            host[able] += paged_bytes(*asked, device.memory_bytes, q.adapter, q.memory)
-    short = memory - device.memory_bytes
+            host[able] += paged_bytes(*asked, memory_bytes, q.adapter, q.memory)
+    short = memory - memory_bytes
     unfit = able & (short > 0)
     reason[unfit] = [f"{UNFIT}: {s / GIB:.0f} GiB a GPU short" for s in short[unfit]]
     return grid.assign(memory_bytes=memory, host_bytes=host), reason

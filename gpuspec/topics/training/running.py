@@ -55,7 +55,7 @@ def training_run(q: TrainingQuestion, row: Mapping[str, Any]) -> Run:
     count, has = int(row["gpus"]), framework_record(q.framework)
     of = f"{q.network.name} on {count:,} x {device.name}: "
     of += ", ".join(parallel_sizes(row)) or "one GPU"
-    commands, said = list(links_command(count, q.gpus_per_node)), []
+    commands, said = list(links_command(count, q.gpus_per_node, device.vendor)), []
     settings = _settings(q, row, q.computes_in(device))
     called = _trainer(q, row)
     if called is None:

@@ -30,6 +30,8 @@ HALF = 2
 """A deadline that is met in the half of its time is met surely."""
 MOST_SIZED = 256
 """Jobs on a GPU and format whose rows are kept."""
+_BARE = {"tokens": 1.0, "deadline_days": 1.0}
+"""A layout does not depend on how much is trained: the same table for every deadline."""
 
 
 def training_formats(precisions: Sequence[str], device: Gpu) -> list[str]:
@@ -70,13 +72,21 @@ def training_ways(
     tried = _each_sized([(q, most_gpus, runs_per_year, every, fastest) for q in sized])
     parts += [rows for one in tried for rows in one]
     table = filled(pd.concat(parts, ignore_index=True))
-    return Ways(table, explain=partial(_way_ground, question))
+    return Ways(table, explain=partial(_way_ground, question), why=partial(_way_reason, question))
 
 
 def _way_ground(question: TrainingQuestion, row: Mapping[str, Any]) -> Ground:
     """Return the ground of a row of the table of ways."""
     asked = question.model_copy(update={"precision": row["precision"]})
     return layout_ground(asked, {"cp": 1, "ep": 1, **row})
+
+
+def _way_reason(question: TrainingQuestion, row: Mapping[str, Any]) -> str:
+    """Return why a row of the table of ways does not work, with what else would hold the job."""
+    device = next(g for g in question.devices if g.id == row["gpu"])
+    of = {"gpus": (device.id,), "counts": (8,), "precision": row["precision"]}
+    bare = question.model_copy(update={**_BARE, **of})
+    return unfit_reason(bare, device, int(row["unit_gpus"]), str(row["reason"]))
 
 
 def _sized(asked: tuple[TrainingQuestion, int, float, bool, bool]) -> list[pd.DataFrame]:
@@ -104,12 +114,11 @@ _each_sized = Kept(_sized, MOST_SIZED)
 
 
 def _job_rows(q: TrainingQuestion, count: int, runs_per_year: float, every: bool) -> pd.DataFrame:
-    # A layout does not depend on how much is trained: the same table for every deadline.
-    bare = q.model_copy(update={"tokens": 1.0, "deadline_days": 1.0})
+    bare = q.model_copy(update=_BARE)
     device, table = q.devices[0], layouts(bare, q.devices[0], count)
     row = {"gpu": device.id, "precision": q.precision, "unit_gpus": count, "gpus": float(count)}
     if not table["works"].any():
-        reason = unfit_reason(bare, device, count, str(nearest_layout(table)["reason"]))
+        reason = str(nearest_layout(table)["reason"])
         return pd.DataFrame([{**row, "split": f"{count:,} GPUs", "works": False, "reason": reason}])
     best = table[table["works"]]
     best = best if every else best.iloc[:1]
@@ -130,6 +139,7 @@ def _job_rows(q: TrainingQuestion, count: int, runs_per_year: float, every: bool
             "ground": best["ground"].to_numpy(int),
             "cp": best["cp"].to_numpy(int),
             "ep": best["ep"].to_numpy(int),
+            "offload": best["offload"].to_numpy(object),
         }
     )
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 
 from gpuspec.base.ask import Ask, Range
 from gpuspec.base.documents import read_document
@@ -25,6 +25,14 @@ MOST_QUOTES = 5000
 EXAMPLE = "h100-sxm-80:on-demand=2.10,h200-sxm-141:own-server=300000"
 
 
+HOUR = (0.01, 10_000.0, "one GPU for an hour")
+PLAUSIBLE = {
+    "own-server": (500.0, 100e6, "a server"),
+    "own-gpu": (100.0, 10e6, "a GPU with its share of server and network"),
+}
+"""Least and most that a quote may be, in its currency: a tenth of the cheapest hour ever seen to a
+hundred times the dearest, and a rack of 72 GPUs ten times over. Beyond is another unit."""
+
 Name = Annotated[str, BeforeValidator(lambda v: check_text("", str(v).strip(), lines=False))]
 
 
@@ -35,6 +43,7 @@ class Quote(Ask):
     mode: Literal[RentMode, "own-server", "own-gpu"]
     """``own-server``: of a server; ``own-gpu``: all capital for one GPU, network included."""
     price: Annotated[float, Range(0, 1e9, above=True)]
+    """Of one GPU in one hour, of a server or of a GPU, as `mode` says; see `PLAUSIBLE`."""
     currency: Currency = "USD"
     provider: Name = "your quote"
     region: Name = ""
@@ -47,6 +56,14 @@ class Quote(Ask):
     """From order to use."""
     after_term: Literal["on-demand", "month by month"] | None = None
     """What a contract turns into."""
+
+    @model_validator(mode="after")
+    def _plausible(self) -> Self:
+        low, high, of = PLAUSIBLE.get(self.mode, HOUR)
+        if not low <= self.price <= high:
+            valid = f"give what {of} costs: from {low:,g} to {high:,.0f} {self.currency}"
+            raise InputError("price", self.price, valid)
+        return self
 
     @property
     def node(self) -> int:

@@ -5,6 +5,8 @@ Matplotlib look there for their configuration. Then the kernel goes to FOLDER, f
 paths in a person's parameters count.
 """
 
+import ast
+import json
 import os
 import sys
 from importlib.util import find_spec
@@ -21,6 +23,27 @@ def main() -> None:
 def forked(_: Any, folder: str, arguments: list[str]) -> None:
     """Become a kernel in a process that has loaded everything."""
     _start(folder, arguments)
+
+
+def load(name: str) -> None:
+    """Load what a kernel needs, and what a shipped notebook imports of this package."""
+    plain_matplotlib()
+    import ipykernel.kernelapp  # noqa: F401
+
+    from gpuspec.base.paths import NOTEBOOKS
+
+    for path in NOTEBOOKS.glob("*.ipynb"):
+        if name in (path.stem, path.stem[3:]):
+            for cell in json.loads(path.read_text("utf-8"))["cells"]:
+                _import(cell)
+
+
+def _import(cell: dict[str, Any]) -> None:
+    """Import what a cell does, unless it is one of a panel."""
+    if cell["cell_type"] == "code" and "interactive" not in cell["metadata"].get("tags", []):
+        for line in ast.parse("".join(cell["source"])).body:
+            if isinstance(line, ast.Import | ast.ImportFrom):
+                exec(ast.unparse(line), {})
 
 
 def plain_matplotlib() -> None:
