@@ -4,7 +4,8 @@
 
 The server is warm, as it is between visitors. Beside the seconds of the clock stand those that
 processors worked, of the server with its kernels and of the browser: where others use the machine
-as well, these say more. Prints a table; with ``--write`` into docs/app.md.
+as well, these say more. Prints a table; with ``--write`` into docs/app.md, and takes the picture of
+the page that stands there.
 """
 
 import os
@@ -24,6 +25,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs" / "app.md"
+PICTURE = ROOT / "docs" / "images" / "app.png"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))))
 CHANGES = [
     ("Users", ("210", "400", "1500", "3000")),
@@ -104,6 +106,9 @@ def measured(address, server):
             warm(address, server)
             if visit < 3:
                 page.close()
+
+        if "--write" in sys.argv:
+            page.screenshot(path=PICTURE)
 
         def tried(told, label, value):
             took = timed(lambda: changed(page, label, value), server)

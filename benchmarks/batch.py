@@ -2,21 +2,24 @@
 
     python benchmarks/batch.py                  1,000 decisions, 100 reports, on 1 and 2 workers
     python benchmarks/batch.py decisions 100    so many of them, on one worker and on two
-    python benchmarks/batch.py reports 20
+    python benchmarks/batch.py decisions 60 reports 10 --write      both, into docs/scale.md
     python benchmarks/batch.py profile 40       where the time of a decision goes
 
 From the times that each task took alone follows, on paper, the schedule of 64 workers (tasks.csv).
 
-Wall-clock times want an idle machine; processor seconds and the ratio of the two runs say more on a
-busy one. Memory is what each process has to itself (PSS).
+Wall-clock times want an idle machine. Elsewhere processor seconds say more, and how much faster two
+workers are follows from the share of the time in which a worker has work, whether it runs or waits
+for a processor that somebody else has. Memory is what each process has to itself (PSS).
 """
 
 import cProfile
 import csv
 import heapq
 import json
+import os
 import pstats
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,6 +29,7 @@ from pathlib import Path
 
 import psutil
 
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "scale.md"
 MODELS = ("Llama-3.1-8B", "70B", "Qwen2.5-32B", "Qwen2.5-72B", "Mistral-7B", "7B", "14B", "32B")
 MODELS += ("DeepSeek-V3", "GPT-OSS-120B", "Qwen3-30B-A3B")
 KINDS = ("service",) * 4 + ("job",) * 3 + ("both", "simulation")
@@ -90,25 +94,40 @@ class Watched:
         start = time.perf_counter()
         process = subprocess.Popen(words, cwd=folder, stderr=subprocess.PIPE, text=True)
         spent: dict[int, float] = {}
+        at_work: dict[int, float] = {}
+        loaded = start
         self.memory_mib: list[float] = []
         root = psutil.Process(process.pid)
         while process.poll() is None:
-            self._look(root, spent)
+            self._look(root, spent, at_work)
+            loaded = loaded if at_work else time.perf_counter()
             time.sleep(POLL_S)
+        self.working_s = time.perf_counter() - loaded
+        self.row: list[str] = []
         self.said = process.stderr.read() if process.stderr else ""
         self.code, self.wall_s = process.returncode, time.perf_counter() - start
-        self.cpu_s = sum(spent.values())
+        self.cpu_s, self.at_work_s = sum(spent.values()), sum(at_work.values())
 
-    def _look(self, root: psutil.Process, spent: dict[int, float]) -> None:
+    def _look(
+        self, root: psutil.Process, spent: dict[int, float], at_work: dict[int, float]
+    ) -> None:
         memory = 0.0
         for one in [root, *root.children(recursive=True)]:
             try:
                 times = one.cpu_times()
                 spent[one.pid] = times.user + times.system
+                if root.pid not in (one.pid, one.ppid()):  # neither the command nor what forks
+                    at_work[one.pid] = _at_work_s(one.pid)
                 memory += one.memory_full_info().pss / 2**20 if one.pid != root.pid else 0.0
             except (psutil.Error, OSError):
                 continue
         self.memory_mib.append(memory)
+
+
+def _at_work_s(pid: int) -> float:
+    """Return the seconds for which a process ran, or waited for a processor."""
+    ran_ns, waited_ns, _ = Path(f"/proc/{pid}/schedstat").read_text().split()
+    return (int(ran_ns) + int(waited_ns)) / 1e9
 
 
 def run(kind: str, count: int, workers: int, folder: Path) -> Watched:
@@ -118,27 +137,33 @@ def run(kind: str, count: int, workers: int, folder: Path) -> Watched:
     done = Watched(words, folder)
     steady = done.memory_mib[len(done.memory_mib) // 4 :] or [0.0]
     half = len(steady) // 2
-    print(
-        f"{count:,} {kind} on {workers}: {done.wall_s:.0f} s, {done.cpu_s:.0f} s of processors "
-        f"({done.cpu_s / count:.2f} each), {max(steady) / workers:.0f} MiB a worker at most, "
-        f"{sum(steady[half:]) / max(len(steady) - half, 1) / workers:.0f} in the second half after "
-        f"{sum(steady[:half]) / max(half, 1) / workers:.0f}, exit code {done.code}",
-        flush=True,
-    )
+    done.row = [f"{count:,} {kind}", f"{workers}", f"{done.wall_s:.0f}", f"{done.cpu_s:.0f}"]
+    done.row += [f"{done.cpu_s / count:.2f}", f"{max(steady) / workers:.0f}"]
+    done.row += [f"{sum(part) / max(len(part), 1) / workers:.0f}" for part in
+                 (steady[:half], steady[half:])]  # fmt: skip
+    print(" | ".join(done.row), f"exit code {done.code}", flush=True)
     for line in done.said.splitlines():
         if line.startswith("gpuspec: "):
             print(f"  {line}")
     return done
 
 
-def bars(kind: str, count: int) -> None:
+def bars(kind: str, count: int) -> tuple[list[list[str]], list[str]]:
     """Print the times on one worker and on two, and whether they keep the bars."""
     with tempfile.TemporaryDirectory() as name:
         one, two = (run(kind, count, workers, Path(name)) for workers in (1, 2))
+        busy = [ran.at_work_s / ran.working_s for ran in (one, two)]
         bar = TARGET_S[kind] * count / {"decisions": 1000, "reports": 100}[kind]
         said = "kept" if two.wall_s <= bar else "missed"
-        print(f"  two workers {one.wall_s / two.wall_s:.2f} times one; {bar:.0f} s on two: {said}")
-        schedule(64, Path(name) / f"times-{kind}-1.json", Path("tasks.csv"))
+        faster = busy[1] / busy[0] * one.cpu_s / two.cpu_s
+        told = (
+            f"Two workers on {kind} would do {faster:.2f} times what one does on an idle machine: "
+            f"one has work for {busy[0]:.0%} of the time, of two each for {busy[1] / 2:.0%}, "
+            f"and an answer takes {two.cpu_s / one.cpu_s:.2f} times the processor seconds."
+        )
+        print(f"  {told} {one.wall_s / two.wall_s:.2f} times by the clock; {bar:.0f} s: {said}")
+        paper = schedule(64, Path(name) / f"times-{kind}-1.json", Path("tasks.csv"))
+    return [one.row, two.row], [told, paper]
 
 
 def answer(kind: str, workers: int) -> None:
@@ -158,8 +183,8 @@ def answer(kind: str, workers: int) -> None:
     sys.exit(bool(ran.failed))
 
 
-def schedule(workers: int, times: Path, written: Path) -> None:
-    """Print how long a schedule of more workers takes, from the times that each task took."""
+def schedule(workers: int, times: Path, written: Path) -> str:
+    """Say how long a schedule of more workers takes, from the times that each task took."""
     took = [float(seconds) for seconds in json.loads(times.read_text())]
     ends = [0.0] * workers
     rows = []
@@ -170,8 +195,25 @@ def schedule(workers: int, times: Path, written: Path) -> None:
     with written.open("w", newline="") as file:
         csv.writer(file).writerows([("task", "start_s", "end_s"), *rows])
     whole, longest = max(ends), max(took)
-    print(f"  on paper, {workers} workers: {len(took):,} tasks in {whole:.0f} s "
-          f"({sum(took) / whole:.0f} times one; the longest takes {longest:.0f} s)")  # fmt: skip
+    said = (
+        f"On paper, with those times, {workers} workers do {len(took):,} tasks in {whole:.0f} s, "
+        f"{sum(took) / whole:.0f} times one; the longest takes {longest:.0f} s."
+    )
+    print(f"  {said}")
+    return said
+
+
+def write(found: list[tuple[list[list[str]], list[str]]]) -> None:
+    """Put what was measured into docs/scale.md."""
+    heads = ["answers", "workers", "s", "s of processors", "each", "MiB a worker at most"]
+    heads += ["first half", "second half"]
+    rows = [heads, ["---"] * len(heads), *(row for table, _ in found for row in table)]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    lines += ["", *(line for _, said in found for line in said)]
+    lines += [f"({os.cpu_count()} cores, others at work on them: load {os.getloadavg()[0]:.1f}.)"]
+    marks = re.compile(r"(?<=<!-- batch -->\n).*?(?=<!-- /batch -->)", re.S)
+    text = "\n".join(lines) + "\n"
+    DOCS.write_text(marks.sub(lambda _: text, DOCS.read_text("utf-8")), "utf-8")
 
 
 def profile(count: int) -> None:
@@ -197,16 +239,18 @@ def profile(count: int) -> None:
 
 def main() -> None:
     """Do what the words say."""
-    what, *more = sys.argv[1:] or ["all"]
-    if what == "all":
-        bars("decisions", 1000)
-        bars("reports", 100)
-    elif what == "profile":
+    what, *more = [word for word in sys.argv[1:] if word != "--write"] or ["all"]
+    if what == "profile":
         profile(int(more[0]) if more else 40)
     elif what == "answer":
         answer(more[0], int(more[1]))
     else:
-        bars(what, int(more[0]))
+        wanted = {"decisions": "1000", "reports": "100"}
+        if what != "all":
+            wanted = dict(zip([what, *more[1::2]], more[::2], strict=True))
+        found = [bars(kind, int(count)) for kind, count in wanted.items()]
+        if "--write" in sys.argv:
+            write(found)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from copy import deepcopy
 from functools import lru_cache
 from typing import Any
 
+import brute
 from scenarios import COMMON, MODES, PRICED, Plain
 
 from gpuspec.base.errors import InputError
@@ -589,6 +590,42 @@ def dearer_price(asked: Plain, decide: Decide, pick: Choose = first) -> float | 
     return max(excess(low, high) or 0.0, excess(high, low * 1.1) or 0.0)
 
 
+def two_small_works(asked: Plain) -> Plain:
+    """Return a scenario of two works at most, on GPUs all the time, small enough to try all that
+    may be signed for them.
+    """
+    times, loads = ("growth", "from_quarter", "to_quarter"), ("request_rate", "users", "api")
+    few = [without(work, *times) for work in asked["workloads"][:2]]
+    for work in few:
+        if work["kind"] == "inference":
+            for name in (*loads, "requests_per_hour"):
+                work.pop(name, None)
+            work["concurrency"] = min(work.get("concurrency", 40), 40)
+    budget = without(asked.get("budget", {}), "total_usd")
+    months = min(asked.get("horizon_months", 36), 36)
+    months -= months % 12 if months > 12 else 0  # contracts of a year end with it
+    found = asked | {"workloads": few, "budget": budget, "horizon_months": months}
+    return found | {"allow": asked["allow"] | {"api": "never"}}
+
+
+@at_lowest_cost
+def nothing_cheaper(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """No plan of two works is cheaper, whatever ways they go and whatever is signed for them."""
+    small, draws = two_small_works(asked), {"samples": 100}
+    free = decided(scenario(small), quick=True, **draws)
+    shares = {"all": 1.0, "two thirds": 0.7, "half": 0.5}
+    share = pick(shares)
+    if share < 1 and free.feasible:
+        most = max(1, int(float(free.best.gpus_atonce.max()) * share))
+        small = with_value(small, ("limits", "gpus"), most)
+    problem = brute.everything(scenario(small), **draws)
+    if len(problem.calendar.rounds) > 1 or (problem.kinds.hour_offer < 0).any():
+        return None
+    found = decided(scenario(small), quick=True, **draws)
+    least = brute.best(problem)[0] if problem.able else math.inf
+    return excess(found.best.expected_usd if found.feasible else math.inf, least)
+
+
 LAWS: tuple[Law, ...] = (
     order,
     names,
@@ -612,6 +649,7 @@ LAWS: tuple[Law, ...] = (
     page_says_it,
     apart,
     limit_split,
+    nothing_cheaper,
     time_counts,
     dearer_price,
 )

@@ -35,6 +35,8 @@ ROOT = Path(__file__).parents[1]
 MS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))
 QUICK = {"simulation": "md", "gpu_hours": "800", "deadline": "20d"}
 """A question that is answered in a fraction of a second."""
+ENGLISH = re.compile(r"(?<![\w./-])[A-Za-z]?[a-z]{2,}(?: [a-z]{2,}){2,}")
+"""A run of three English words."""
 MARKUP = "<img src=x onerror=alert(1)>"
 CONFIG = {
     "model_type": "llama",
@@ -87,6 +89,17 @@ def test_the_page_says_what_the_command_says(command, language):
     assert "A100" in paragraphs[1]
     assert [p for p in paragraphs if p not in text] == []
     assert "data:image/svg+xml;base64," in shown[FLIPS].html
+
+
+@pytest.mark.parametrize("kind", asking.WORKS)
+def test_a_chinese_page_holds_no_english_sentence(kind):
+    stated = asking.START[kind] | ({"budget": "900 USD/month"} if kind == "service" else {})
+    shown = []
+    decision = answer(Question(stated, language="zh").scenario, "zh", shown.append)
+    shown += [tab(decision, name, "zh") for name in TITLES if name != FLIPS or kind == "simulation"]
+    texts = [html.unescape(re.sub(r"<[^>]*>", " ", part.html)) for part in shown]
+    assert all(re.search("[\u4e00-\u9fff]", text) for text in texts)
+    assert [found for text in texts for found in ENGLISH.findall(text)] == []
 
 
 def test_the_file_and_the_blanks_say_what_is_asked():
@@ -458,6 +471,21 @@ def test_a_question_is_loaded_and_its_markup_is_text(page):
     chooser.value.set_files({"name": "q.yaml", "mimeType": "text/yaml", "buffer": b"name: !!x y"})
     page.get_by_text("leave out the tag").wait_for()
     page.get_by_role("button", name="Leave the loaded question").click()
+    _answer(page, "simulation")
+
+
+def test_a_file_of_100_mb_is_refused_and_the_page_lives_on(page, tmp_path):
+    huge = tmp_path / "huge.json"
+    huge.write_bytes(b'{"a": "' + b"x" * 100_000_000 + b'"}')
+    page.get_by_label("Kind of work").select_option(label="Small services on slices")
+    _answer(page, "14 small services")
+    page.get_by_label("Kind of work").select_option(label="Service")
+    _answer(page, "200 users")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Your own model").click()
+    chooser.value.set_files(huge)
+    assert "at most 1,048,576 bytes" in _error(page, "Model")
+    page.get_by_label("Kind of work").select_option(label="Simulation")
     _answer(page, "simulation")
 
 

@@ -30,6 +30,10 @@ READ = {
     "guidellm-concurrent.json": ("inference", {"concurrency": 4, "osl": 32, "lengths": "fixed"}),
     "guidellm-poisson.json": ("inference", {"request_rate": 10.0, "requests": 20}),
     "aiperf-concurrency.json": ("inference", {"concurrency": 4, "isl": 64, "lengths": "fixed"}),
+    "genai-perf-concurrency.json": (
+        "inference",
+        {"concurrency": 4, "requests": 24, "isl": 64, "osl": 160, "ttft_ms": 91.5866935833},
+    ),
     "aiperf-rate.json": ("inference", {"request_rate": 8.0, "lengths": "varied"}),
     "sglang.jsonl": (
         "inference",

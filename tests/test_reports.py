@@ -162,3 +162,40 @@ def test_an_executed_notebook_with_widgets_is_the_same_twice(tmp_path):
     first, second = (build(name, output=tmp_path / f"{i}.ipynb").read_bytes() for i in (1, 2))
     assert b"IntSliderModel" in first
     assert first == second
+
+
+WHO = "import os, pathlib; pathlib.Path(f'/proc/{os.getppid()}/cmdline').read_text().split(chr(0))"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux")
+@pytest.mark.parametrize("place", [{}, {"GPUSPEC_ZYGOTE": "/nowhere"}], ids=["there", "gone"])
+def test_a_kernel_is_forked_of_what_has_loaded_it_or_started_where_that_is_gone(
+    tmp_path, process, place
+):
+    name = notebook(tmp_path, "who", WHO, "import os; print(os.environ['MINE'], os.getcwd())")
+    done = process("report", name, "-o", "who.ipynb", MINE="of mine", **place)
+    assert done.returncode == 0, done.stderr
+    said = (tmp_path / "who.ipynb").read_text("utf-8")
+    assert f"of mine {tmp_path}" in said
+    assert ("zygote.py" in said) == (not place)
+    assert not [p for p in psutil.process_iter(["cmdline"]) if name in f"{p.info['cmdline']}"]
+
+
+def test_ctrl_c_ends_a_report_and_what_loads_for_it(tmp_path):
+    name = notebook(tmp_path, "slow", "open('begun', 'w'); import time; time.sleep(600)")
+    started = subprocess.Popen(
+        [sys.executable, "-P", "-m", "gpuspec", "report", name, "--quiet"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    end = time.monotonic() + 100
+    while not (tmp_path / "begun").exists():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    below = psutil.Process(started.pid).children(recursive=True)
+    os.killpg(started.pid, signal.SIGINT)
+    assert started.wait(60) == 130
+    assert not psutil.wait_procs(below, timeout=30)[1]
+    started.stderr.close()

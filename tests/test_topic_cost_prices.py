@@ -389,14 +389,14 @@ def test_offers_know_what_they_bind_to(tmp_path):
 
 
 def test_gpus_without_a_price_are_named_with_the_ways_that_lack_one():
-    found = prices.unpriced(["H100", "B300", "L40S"])
+    found = prices.unpriced(["H100", "MI355X", "L40S"])
     assert found == [
-        ("b300-sxm-288", list(prices.MODES)),
+        ("mi355x-oam-288", list(prices.MODES)),
         ("l40s-pcie-48", ["reserved-1yr", "reserved-3yr", "spot", "own"]),
     ]
     assert prices.unpriced(["L40S"], ["on-demand"]) == []
-    quoted = offers_of("B300", quotes="B300:own-server=500000", today=TODAY)
-    assert prices.unpriced(["B300"], ["own", "spot"], quoted) == [("b300-sxm-288", ["spot"])]
+    quoted = offers_of("MI355X", quotes="MI355X:own-server=500000", today=TODAY)
+    assert prices.unpriced(["MI355X"], ["own", "spot"], quoted) == [("mi355x-oam-288", ["spot"])]
 
 
 def test_licence_support_and_line_are_paid_where_they_are_set():

@@ -1,22 +1,29 @@
 """Panels of the overview and the validation: what a reader sees when the controls move."""
 
 import base64
+import html
 import io
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+import shell
+from IPython.core.interactiveshell import InteractiveShell
 
 import gpuspec
+from gpuspec import report
 from gpuspec.base.errors import InputError
 from gpuspec.evidence import validation
+from gpuspec.report.notebooks import notebooks
 from gpuspec.topics.memory import MemoryQuestion
 from gpuspec.topics.memory.panel import serving_panel
 from gpuspec.topics.overview.panel import roofline_panel
 from gpuspec.topics.serving import ServingQuestion
 from gpuspec.topics.serving.panel import inference_panel
 from gpuspec.topics.validation.panel import validation_panel
+from gpuspec.views import TEXT_IN_PICTURES, language
+from gpuspec.views.panel import Typed
 
 
 @pytest.fixture
@@ -94,3 +101,54 @@ def test_a_panel_says_what_stored_means_for_the_model_that_is_chosen():
     assert "experts MXFP4, rest BF16, as stored" in serving.note.value
     serving.controls["kv"].value = "fp8"
     assert "Cache in FP8" in serving.note.value
+
+
+# --- in Chinese -----------------------------------------------------------------------------------
+
+ENGLISH = re.compile(r"(?<![\w./-])[A-Za-z]?[a-z]{2,}(?: [a-z]{2,}){2,}")
+"""A run of three English words."""
+
+
+def shown_by(widget):
+    """Return the texts that a widget and those within it show or tell."""
+    names = ("description", "tooltip", "placeholder", "value")
+    texts = [t for name in names if isinstance(t := getattr(widget, name, None), str)]
+    options = getattr(widget, "options", ()) or ()
+    texts += [o[0] for o in options if isinstance(o, tuple)]
+    for child in getattr(widget, "children", ()):
+        texts += shown_by(child)
+    return [html.unescape(re.sub(r"<[^>]*>", " ", _LINKS.sub("", text))) for text in texts]
+
+
+_LINKS = re.compile(r'(?<=href=")data:[^"]*|<style.*?</style>', re.S)
+
+
+@pytest.fixture(params=[n.name for n in notebooks()])
+def spoken_panel(request, monkeypatch):
+    """Return the panel of a notebook that speaks Chinese, with the text of its pictures."""
+    monkeypatch.setenv(TEXT_IN_PICTURES, "1")
+    node = report.find(request.param).node
+    code = [cell for cell in node.cells if cell.cell_type == "code"]
+    panel = next(cell for cell in code if "interactive" in cell.metadata.get("tags", []))
+    *before, last = panel.source.rstrip().splitlines()
+    panel.source = "\n".join([*before, f"shown_panel = {last}"])
+    node.cells = [*code[:2], panel]
+    language.speak("zh")
+    try:
+        shell.executed(node, {"language": "zh"}, panels=True)
+        yield InteractiveShell.instance().user_ns["shown_panel"]
+    finally:
+        language.speak(None)
+
+
+def test_a_chinese_panel_holds_no_english_sentence(spoken_panel):
+    texts = shown_by(spoken_panel.view)
+    assert any(re.search("[\u4e00-\u9fff]", text) for text in texts)
+    assert [found for text in texts for found in ENGLISH.findall(text)] == []
+    labels = [control.description for control in spoken_panel.controls.values()]
+    assert [label for label in labels if re.search("[a-z]{3,} [a-z]", label)] == []
+    box = next((c for c in spoken_panel.controls.values() if isinstance(c, Typed)), None)
+    if box is not None:
+        box.value = "many"
+        assert "无效" in spoken_panel.message.value
+        assert ENGLISH.findall(html.unescape(spoken_panel.message.value)) == []

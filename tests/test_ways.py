@@ -10,7 +10,7 @@ from gpuspec.decision import plan, upgrade
 from gpuspec.decision.scenario import scenario
 from gpuspec.decision.ways import scenario_ways, workload_ways
 from gpuspec.formulas.serving import maximum_load, steady_state
-from gpuspec.formulas.splits import impossible, node_tp, splits
+from gpuspec.formulas.splits import Split, impossible, node_tp, splits
 from gpuspec.topics import memory, serving
 from gpuspec.views.columns import readable
 from gpuspec.views.display import table
@@ -100,12 +100,14 @@ def test_the_ground_that_is_told_is_the_one_that_chose(work):
         assert rows.loc[rows["offload"] != "", "ground"].eq(2).any()
 
 
-def test_gpus_of_two_makers_are_searched_together():
-    # The engine differs; at last only splits of one maker's GPUs are worth searching.
-    asked = {"allow": {"gpus": ["MI300X", "H100", "MI325X"]}}
-    found = plan.decide(scenario({"name": "one", "workloads": [ARRIVING], **asked}), samples=100)
-    assert found.feasible
-    assert {"mi300x-192", "h100-sxm-80"} <= set(found.problem.options[0].table["gpu"])
+def test_where_no_split_of_one_maker_is_worth_a_search_those_of_the_other_are():
+    asked = scenario({"name": "one", "workloads": [ARRIVING]}).workloads[0]
+    both = ("mi300x-oam-192", "h100-sxm-80")
+    every = workload_ways(asked, both, ("fp8",)).table
+    assert set(every.loc[every["works"], "gpu"]) == set(both)
+    one = frozenset({("h100-sxm-80", "fp8", Split(4))})
+    found = workload_ways(asked, both, ("fp8",), among=one).table
+    assert found.loc[found["works"], ["gpu", "tp"]].to_numpy().tolist() == [["h100-sxm-80", 4]]
 
 
 def test_images_in_8_bits_take_fewer_gpus_and_plain_pytorch_gains_nothing():

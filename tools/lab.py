@@ -6,6 +6,7 @@ What is changed there is kept until the folder is deleted, whose name is printed
 the checkout stay as they are.
 """
 
+import json
 import os
 import sys
 import tempfile
@@ -14,6 +15,8 @@ from pathlib import Path
 import nbformat
 from nbformat.sign import NotebookNotary
 
+QUIET = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
+"""Settings in place of JupyterLab's own: nothing is fetched, nor is anybody asked whether to."""
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 
@@ -31,6 +34,11 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="gpuspec-lab-"))
     copied(folder)
     print(f"copies of the notebooks: {folder}", flush=True)
+    config = Path(tempfile.mkdtemp(prefix="gpuspec-lab-config-"))
+    (config / "labconfig").mkdir()
+    (config / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(QUIET))
+    paths = [str(config), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(paths)
     options = [f"--ServerApp.root_dir={folder}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")  # in containers everybody is root

@@ -22,6 +22,7 @@ from gpuspec.views.columns import readable
 from gpuspec.views.display import ShownFigure, ShownTable, figure, table
 from gpuspec.views.language import Words, speaking, translator
 from gpuspec.views.markdown import Markdown
+from gpuspec.views.words import told
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -150,7 +151,7 @@ def _out(decision: Decision, say: Words) -> ShownTable | None:
 
 def _prices(decision: Decision, language: str) -> list[Shown]:
     say = translator(language)
-    old = " ".join(age_warnings(decision.offers)) or say("No price is older than its limit.")
+    old = told(" ".join(age_warnings(decision.offers))) or say("No price is older than its limit.")
     text = "Prices of the GPUs of the recommendation and the runner-up, USD an hour or USD a GPU"
     found: list[Shown] = [f"<p>{escape(old)}</p>"]
     found.append(table(words_tables.offers_table(decision), say(text)))

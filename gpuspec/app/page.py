@@ -281,7 +281,7 @@ class Page:
                 number = self.uploads = self.uploads + 1
                 file = keep(field, bytes(brought["content"]), self.folder, number)
             except InputError as error:
-                self._refuse(error)
+                self._refuse(error, brought=True)
                 return
             self.boxes[field].control.value = file
 
@@ -290,7 +290,7 @@ class Page:
             try:
                 self._based(read_question(bytes(brought["content"])))
             except InputError as error:
-                self._refuse(error)
+                self._refuse(error, brought=True)
 
     def _based(self, base: Any) -> None:
         """Ask over a file, or without one: the boxes begin anew."""
@@ -400,9 +400,13 @@ class Page:
             widget.value = ""
         self.wrong.value = f'<span role="alert">{escape(fault)}</span>' if fault else ""
 
-    def _refuse(self, error: InputError) -> None:
-        """Show an error beside its field; the old answer stays, in grey."""
-        self._settled("")
+    def _refuse(self, error: InputError, brought: bool = False) -> None:
+        """Show an error beside its field; the old answer stays, in grey unless what is asked is as
+        it was, as where a file that was brought is left aside.
+        """
+        if not brought:
+            self._settled("")
+            self._greyed(True)
         name, sentence = field_of(error), told(error, self.say)
         at = name if name in self.visible else ""
         if at in SELDOM and not self.boxes[at].value:
@@ -411,7 +415,6 @@ class Page:
             box.wrong(sentence if box.name == at else "")
         if not at:
             self._settled(f"{error.field}: {sentence}" if error.field else sentence)
-        self._greyed(True)
 
     def _greyed(self, old: bool) -> None:
         for widget in self.shown.values():

@@ -200,7 +200,7 @@ def keep(name: str, content: bytes, folder: Path, number: int) -> str:
 def _text(name: str, content: bytes, most: int) -> str:
     if len(content) > most:
         valid = f"it must be at most {most:,} bytes"
-        raise InputError(name, f"{len(content):,} bytes", valid)
+        raise InputError(name, f"more than {most:,} bytes", valid)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -13,6 +13,7 @@ from gpuspec.base.spread import spread
 from gpuspec.decision.options import Need, Options
 from gpuspec.decision.programme import Problem
 from gpuspec.decision.recourse import Layers, Tail, layered, tail_of
+from gpuspec.topics.ways import records
 
 MOST_TRIED = 8
 """Numbers of GPUs that are tried for a contract."""
@@ -47,15 +48,16 @@ def alone(problem: Problem, place: int) -> Alone:
     options = problem.options[place]
     rows: list[dict[str, Any]] = []
     costs: list[np.ndarray] = []
+    paid = records(problem.offers[["mode", "label"]])
     for way, need in enumerate(options.needs[: options.whole]):
-        row = dict(options.table.iloc[way])
+        row = options.rows[way]
         k = problem.kinds.names.index(row["gpu"])
         for offer, signed, usd in _paid(problem, options, need, way, k):
             names = ("gpu", "precision", "split", "tech", "days", "sure")
             rows.append(
                 {
                     **{n: row[n] for n in names},
-                    **dict(problem.offers.iloc[offer][["mode", "label"]]),
+                    **paid[offer],
                     "offer": offer,
                     "way": way,
                     "gpus": float(row["need_gpus"]),
@@ -66,16 +68,16 @@ def alone(problem: Problem, place: int) -> Alone:
             costs.append(usd)
     columns = ["gpu", "mode", "label", "offer", "precision", "split", "way", "tech", "gpus"]
     columns += ["signed", "time_s", "days", "sure"]
-    table, paid = pd.DataFrame(rows, columns=columns), np.array(costs)
+    table, usd = pd.DataFrame(rows, columns=columns), np.array(costs)
     if not len(rows):
-        paid = np.zeros((0, problem.draws.samples))
-    order = np.argsort(paid.mean(axis=1), kind="stable")
-    table, paid = table.iloc[order].reset_index(drop=True), paid[order]
-    low, high = np.quantile(paid, (0.1, 0.9), axis=1) if len(rows) else (np.zeros(0),) * 2
-    table = table.assign(expected_usd=paid.mean(axis=1), low=low, high=high)
-    first = np.argmin(paid, axis=0) if len(rows) else np.zeros(0, int)
+        usd = np.zeros((0, problem.draws.samples))
+    order = np.argsort(usd.mean(axis=1), kind="stable")
+    table, usd = table.iloc[order].reset_index(drop=True), usd[order]
+    low, high = np.quantile(usd, (0.1, 0.9), axis=1) if len(rows) else (np.zeros(0),) * 2
+    table = table.assign(expected_usd=usd.mean(axis=1), low=low, high=high)
+    first = np.argmin(usd, axis=0) if len(rows) else np.zeros(0, int)
     return Alone(
-        table.assign(probability=np.bincount(first, minlength=len(rows)) / max(len(first), 1)), paid
+        table.assign(probability=np.bincount(first, minlength=len(rows)) / max(len(first), 1)), usd
     )
 
 
@@ -84,10 +86,10 @@ def _paid(
 ) -> list[tuple[int, float, np.ndarray]]:
     """Return for each way to pay its offer, the GPUs signed for, and (S,) what it costs."""
     found: list[tuple[int, float, np.ndarray]] = []
-    layers = _layers(options, need)
+    layers, tails = _layers(options, need), dict[tuple[int, float], Tail]()
     hour, spot = int(p.kinds.hour_offer[k]), int(p.kinds.spot_offer[k])
     if hour >= 0:
-        found.append((hour, 0.0, _short(p, layers, k, np.zeros(len(p.calendar.months)), 0)))
+        found.append((hour, 0.0, _short(p, layers, tails, k, np.zeros(len(p.calendar.months)), 0)))
     if spot >= 0 and getattr(p.scenario.workloads[options.place], "interruptible", False):
         unit = options.table[["gpus", "unit_gpus"]].iloc[way].max() if options.is_job else 0.0
         useful = p.draws.spot_useful(float(p.kinds.lost[k]), unit or 1.0)
@@ -112,7 +114,7 @@ def _paid(
         for count in steps * con.step[j]:
             signed = count * (con.fixed_usd[j] + con.priced_usd[j] * p.draws.price(int(offer)))
             there = con.active[j] * count
-            tried.append((count, signed + _short(p, layers, k, there, con.housed[j])))
+            tried.append((count, signed + _short(p, layers, tails, k, there, con.housed[j])))
         count, usd = min(tried, key=lambda one: float(one[1].mean()))
         found.append((int(offer), float(count), usd))
     return found
@@ -126,10 +128,18 @@ def _layers(options: Options, need: Need) -> dict[int, Layers]:
 
 
 def _short(
-    p: Problem, layers: Mapping[int, Layers], k: int, there: np.ndarray, housed: object
+    p: Problem,
+    layers: Mapping[int, Layers],
+    tails: dict[tuple[int, float], Tail],
+    k: int,
+    there: np.ndarray,
+    housed: object,
 ) -> np.ndarray:
-    """Return (S,) what is rented by the hour over the horizon, and energy in one's own rooms."""
-    total, tails = np.zeros(p.draws.samples), dict[tuple[int, float], Tail]()
+    """Return (S,) what is rented by the hour over the horizon, and energy in one's own rooms.
+
+    `tails` are those of layers and GPUs that are known, to which new ones are added.
+    """
+    total = np.zeros(p.draws.samples)
     for q, mine in layers.items():
         same = id(mine), float(there[q])
         if same not in tails:

@@ -113,12 +113,13 @@ class Options:
     missed: Missed | None = None
     """The nearest way where none keeps the limits; None where some do, or nothing runs at all."""
 
-    def redrawn(self, scenario: Scenario, draws: Draws) -> Options:
-        """Return the same ways with their needs in other draws."""
-        w, rows = scenario.workloads[self.place], records(self.table)
-        fast = scenario.objective == "time"
-        found = replace(self, needs=needs_of(w, rows, self.ways, self.sizes, draws, fast))
-        vars(found)["cells"] = self.cells  # of the same table
+    def redrawn(self, scenario: Scenario, draws: Draws, **changed: Any) -> Options:
+        """Return the same ways with their needs in other draws, and other fields changed."""
+        w, fast = scenario.workloads[self.place], scenario.objective == "time"
+        found = replace(self, **changed)
+        needs = needs_of(w, self.rows, found.ways, found.sizes, draws, fast)
+        found = replace(found, needs=needs)
+        vars(found).update(cells=self.cells, rows=self.rows)  # of the same table
         return found
 
     def with_parts(
@@ -129,7 +130,7 @@ class Options:
         `parts` say ``whole_way``, ``share_from``, ``share_to`` and ``spares``.
         """
         w, fast = scenario.workloads[self.place], scenario.objective == "time"
-        rows, needs = records(self.table), list(self.needs)
+        rows, needs = list(self.rows), list(self.needs)
         within: dict[int, Any] = {}
         for part in parts:
             way = part["whole_way"]
@@ -146,6 +147,11 @@ class Options:
     def is_job(self) -> bool:
         """Whether it is a job: it ends, and may wait."""
         return bool(len(self.table)) and bool(np.isfinite(self.table["days"]).any())
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the table, not to be changed."""
+        return records(self.table)
 
     @cached_property
     def cells(self) -> dict[str, np.ndarray]:

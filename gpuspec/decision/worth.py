@@ -499,7 +499,7 @@ def _case(plan: Plan, names: Sequence[str], case: dict[str, Any]) -> Plan:
         eased = slow if w.name in names else 1.0
         curves = [curve | {"excess": curve["excess"] / eased} for curve in mine.ways.curves]
         ways = replace(mine.ways, curves=curves)
-        part = replace(mine, sizes=mine.sizes * factor, ways=ways).redrawn(scenario, p.draws)
+        part = mine.redrawn(scenario, p.draws, sizes=mine.sizes * factor, ways=ways)
         if mine.api is not None:
             factor *= getattr(w, "hours_per_month", 1.0) / getattr(was, "hours_per_month", 1.0)
             part = replace(part, api=mine.api.scaled(factor))

@@ -202,7 +202,9 @@ def settled(figure: Figure) -> None:
                 axis.set_ticks(axis.get_majorticklocs(), names)
     for text in figure.findobj(Text):
         text.set_parse_math(False)
-        text.set_text(told(text.get_text()))
+        whole = told(text.get_text())
+        lines = whole.split("\n") if whole == text.get_text() else [whole]
+        text.set_text("\n".join(map(told, lines)) if len(lines) > 1 else whole)
         text.set_fontfamily(_families(text.get_text()))
         text.set_fontsize(max(text.get_fontsize(), LEAST_POINTS))
     for axes in figure.axes:

@@ -15,13 +15,16 @@ from gpuspec.base.ask import Ask, Asked, Range, asked
 from gpuspec.base.errors import InputError, renamed
 from gpuspec.base.rows import csv_text
 from gpuspec.catalog.models import model, models
+from gpuspec.views.language import say, spoken
+from gpuspec.views.punctuation import punctuated
 
 FORMATS = ("stored", "bf16", "fp8", "int8", "int4-awq", "nvfp4", "mxfp4")
 """Formats of weights to choose from."""
 LABEL_WIDTH = 12
 """Characters of a label that its usual place holds."""
 MOST_TABLES = 3
-WORKING = "<i>Working …</i>"
+MOST_WORDS = 20
+"""Names in a list that may be words of a language; longer lists are those of tables."""
 
 
 class Typed(W.Text):
@@ -67,6 +70,8 @@ class Panel:
         self.answer: object = None
         self._svg = ""
         for control in controls.values():
+            _said(control)
+        for control in controls.values():
             control.observe(self._changed, names="value")
         self._changed()
         for control in controls.values():
@@ -77,15 +82,15 @@ class Panel:
         self.view = W.VBox([above, self.message, *below])
 
     def _changed(self, _: object = None) -> None:
-        self.message.value = WORKING
+        self.message.value = f"<i>{escape(say('Working …'))}</i>"
         try:
             values = {n: getattr(c, "given", c.value) for n, c in self.controls.items()}
             self.answer = self._answer(**values)
         except InputError as error:
-            self.message.value = f"<b>{escape(str(error))}</b>"
+            self.message.value = f"<b>{escape(_in_language(str(error)))}</b>"
             self.picture.value = f'<div style="opacity: 0.4">{self._svg}</div>'
             return
-        self.note.value = escape(self._told(self.answer))
+        self.note.value = escape(_in_language(self._told(self.answer)))
         svg = self._draw(self.answer)
         self._svg = svg.replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)
         self.picture.value = self._svg
@@ -96,14 +101,32 @@ class Panel:
         return self.view._repr_mimebundle_(**options)
 
 
+def _said(control: W.Widget) -> None:
+    """Put what a control says into the language that is spoken; its values stay."""
+    if spoken() == "en":
+        return
+    control.description = say(control.description)
+    options = getattr(control, "options", ())
+    if 0 < len(options) <= MOST_WORDS:
+        value = control.value
+        named = [o if isinstance(o, tuple) else (str(o), o) for o in options]
+        control.options = [(say(str(label)), of) for label, of in named]
+        control.value = value
+
+
+def _in_language(text: str) -> str:
+    return punctuated(say(text))
+
+
 def left_out(question: Ask | str, controls: Iterable[str]) -> str:
     """Say which fields of a question a panel leaves as they were asked; empty for none."""
     if isinstance(question, str):
-        return question
+        return say(question)
     rest = [f for f in asked(type(question)) if f.name not in set(controls)]
     values = [(f.name, getattr(question, f.name)) for f in rest]
     stated = [f"{name} = {_shown(v)}" for name, v in values if v is not None and v != ()]
-    return f"As in the parameters above: {', '.join(stated)}." if stated else ""
+    said = say("As in the parameters above: {values}.")  # names and values stay as they are typed
+    return said.format(values=", ".join(stated)) if stated else ""
 
 
 def _shown(value: object) -> str:
@@ -130,7 +153,7 @@ def _saved(tables: Mapping[str, pd.DataFrame]) -> str:
         data = base64.b64encode(text.encode("utf-8-sig")).decode()
         file = escape(f"{name}.csv", quote=True)
         links.append(f'<a download="{file}" href="data:text/csv;base64,{data}">{file}</a>')
-    return f"Save what is shown: {', '.join(links)}" if links else ""
+    return say("Save what is shown: {files}", files=", ".join(links)) if links else ""
 
 
 def label_style(name: str) -> dict[str, str]:
@@ -169,13 +192,14 @@ def number(name: str, value: float, least: float, most: float, unit: str = "") -
     """Return a box for any number from `least` to `most` that is no field of a record."""
     made = Typed(f"{value:.6g}", description=name, style=label_style(name), continuous_update=False)
     made.within = Range(least, most, unit)
-    made.tooltip = made.within.valid(False)
+    made.tooltip = _in_language(made.within.valid(False))
     return made
 
 
 def _label(field: Asked) -> str:
     shown = field.unit in ("s", "USD", "requests/s")
-    return field.name.replace("_", " ") + (f", {field.unit}" if shown else "")
+    name = field.name.removesuffix(f"_{field.unit.lower()}") if shown else field.name
+    return name.replace("_", " ") + (f", {field.unit}" if shown else "")
 
 
 def controls(question: Ask, *names: str) -> dict[str, W.Widget]:
@@ -201,7 +225,8 @@ def _control(field: Asked, value: Any) -> W.Widget:
         style = label_style(label)
         return W.SelectMultiple(options=value, value=value, description=label, style=style)
     text = "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
-    told = f"; {field.valid}" * bool(field.valid) + f" ({field.unit})" * bool(field.unit)
-    about = {"tooltip": field.help + told, "placeholder": "blank" * field.blank}
+    told = [field.help, *([field.range.valid(field.whole)] if field.range else [])]
+    tooltip = "; ".join(_in_language(part) for part in told)
+    about = {"tooltip": tooltip, "placeholder": say("blank") if field.blank else ""}
     style = label_style(label)
     return Typed(text, description=label, style=style, continuous_update=False, **about)

@@ -169,8 +169,12 @@ def voice_of(decision: Decision, language: str | None = None) -> Voice:
 
 
 def whole(value: float) -> str:
-    """Write a number of GPUs."""
-    return f"{np.ceil(value - 1e-6):,.0f}"
+    """Write a number of GPUs.
+
+    >>> whole(7.2), whole(-1e-9)
+    ('8', '0')
+    """
+    return f"{np.ceil(value - 1e-6) + 0.0:,.0f}"
 
 
 def percent(share: float, sign: bool = False) -> str:

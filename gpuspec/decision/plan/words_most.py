@@ -23,7 +23,7 @@ LOADS = {
 }
 LARGEST = "At most {loads}: {times} times what was asked."
 OPEN = "Even {times} times what was asked ({loads}) keeps all limits: none of them bounds it."
-NONE = "Not even {loads} can be served within the limits."
+NONE = "Not even so few can be served within the limits: {loads}."
 FASTEST = (
     "{work}: with {tpot} for each output token, at the fastest, a million of them cost {usd}, at "
     "most {price}."
@@ -34,7 +34,10 @@ PLAN = "The plan for it: {plan} It costs {usd} over {months}."
 STOPS = "What stands in the way: {limits}."
 STAY = "As they are: {works}."
 SURE = "All deadlines and limits are kept in {share} of the draws."
-UNDONE = "GPUs that cannot be rented are missing in {share} of the draws."
+UNDONE = (
+    "In {missing} of the draws GPUs are missing that cannot be rented; on those that are there all "
+    "deadlines and limits are kept in {share}."
+)
 BINDS = "What stands in the way of more: {limits}."
 LIMITS = {
     "capital": "the capital of {amount}",
@@ -97,9 +100,8 @@ def _more(found: Most, voice: Voice) -> Iterator[str]:
     best = found.decision.best
     values = {"plan": plan_words(best, voice), "usd": voice.money(best.expected_usd)}
     yield voice.say(PLAN, **values, months=voice.months(found.asked.horizon_months))
-    yield voice.say(SURE, share=percent(float(best.kept.mean())))
-    if best.undone:
-        yield voice.say(UNDONE, share=percent(best.undone))
+    sure = percent(float(best.kept.mean()))
+    yield voice.say(UNDONE if best.undone else SURE, share=sure, missing=percent(best.undone))
     yield from (limit_words(use, voice) for use in _told(found))
     if not np.isfinite(found.beyond):
         return

@@ -142,7 +142,7 @@ def runs_on(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> str:
 
 def _split(words: str, say: Words) -> str:
     """Put how a work is split into the language: the names of axes stay."""
-    for told in HOST.values():
+    for told in sorted(HOST.values(), key=len, reverse=True):  # one holds another
         words = words.replace(told, say(told))
     return say(words)
 

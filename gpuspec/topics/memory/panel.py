@@ -6,6 +6,7 @@ from gpuspec.topics.memory import MemoryQuestion, serving_table, smallest_servin
 from gpuspec.topics.memory.pictures import serving_memory
 from gpuspec.topics.memory.words import formats_sentence
 from gpuspec.views.display import figure
+from gpuspec.views.language import say
 from gpuspec.views.panel import Panel, controls
 
 
@@ -21,7 +22,12 @@ def serving_panel(question: MemoryQuestion) -> Panel:
 
     def draw(answered: tuple[MemoryQuestion, pd.DataFrame]) -> str:
         asked, table = answered
-        title = f"{asked.network.name}, {asked.concurrency:,} requests of {asked.context:,} tokens"
+        title = say(
+            "{model}, {count:,} requests of {context:,} tokens",
+            model=asked.network.name,
+            count=asked.concurrency,
+            context=asked.context,
+        )
         return figure(serving_memory(asked, table, title), title, title).svg
 
     return Panel(shown, answer, draw, lambda answered: formats_sentence(answered[0]), question)

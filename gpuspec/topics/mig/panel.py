@@ -27,6 +27,6 @@ def tenants_panel(question: MigQuestion) -> Panel:
         title = packing_finding(asked, found)
         rules = {g.id: geometry(g.id) for g in asked.devices}
         drawing = fleet_bars(found.placements, rules, title, True)
-        return figure(drawing, title, title, tight=False).svg
+        return figure(drawing, title, title).svg
 
     return Panel(shown, answer, draw, question=q)
