@@ -473,7 +473,7 @@ def test_prices_of_a_region_come_first_and_others_are_named(command):
         rest = table[~here[place]]
         assert not pairs & set(zip(rest["gpu"], rest["mode"], strict=True))
     done = command("plan", "small-team", "--regions", "非洲", "--gpus", "L40S")
-    assert "No price in Africa is known for L40S (by the hour)" in done.stdout
+    assert "No price in Africa is known for L40S PCIe (by the hour)" in done.stdout
     assert "fields that are not used" not in done.stdout.lower()
 
 
@@ -498,7 +498,7 @@ def test_export_rules_by_date_region_and_performance(name, region, day, status):
 
 def test_export_rules_stand_on_page_1_where_they_matter(command):
     line = ("plan", "small-team", "--gpus", "H200", "--regions")
-    assert "To deliver H200 to China takes a licence" in command(*line, "China").stdout
+    assert "To deliver H200 SXM to China takes a licence" in command(*line, "China").stdout
     assert "licence" not in command(*line, "US").stdout
     told = command(*line, "China").stdout
     assert "fall under 3A090.a" in told

@@ -88,8 +88,8 @@ def marked(text: str) -> Markdown:
 def bulleted(texts: Iterable[str]) -> Markdown:
     """Return a list with an item for each text.
 
-    >>> bulleted(["one", "2 * 3"])
-    Markdown('- one\\n- 2 * 3')
+    >>> bulleted(["one", "two"])
+    Markdown('- one\\n- two')
     """
     return Markdown("\n").join(Markdown("- {}").format(marked(text)) for text in texts)
 
