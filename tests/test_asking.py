@@ -507,13 +507,14 @@ def test_export_rules_stand_on_page_1_where_they_matter(command):
     old = command(
         "plan", "small-team", "--gpus", "A100", "--regions", "China", "--date", "2023-05-01"
     )
-    assert "Rules and parts disagree on A100 in China: the class asks for a licence" in old.stdout
+    text = "Rules and parts disagree on A100 SXM 80 GB in China: the class asks for a licence"
+    assert text in old.stdout
     record = json.loads(command(*line, "China", "--json").stdout)["recommendation"]["export"]
     assert [(r["gpu"], r["status"], r["agree"]) for r in record] == [
         ("h200-sxm-141", "case-by-case", True)
     ]
     told = command("plan", "small-team", "--gpus", "H200", "--lang", "zh").stdout
-    assert "向中国交付 H200 须有美国的出口许可" in told
+    assert "向中国交付 H200 SXM 须有美国的出口许可" in told
 
 
 # --- five questions -------------------------------------------------------------------------------

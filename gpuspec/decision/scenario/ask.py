@@ -11,7 +11,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.decision.scenario.line import Line, question_of, values_of
 from gpuspec.decision.scenario.reading import changed, scenario
 from gpuspec.decision.scenario.records import Scenario
-from gpuspec.views.language import spoken
+from gpuspec.views.language import say, spoken
 from gpuspec.views.spoken import Spoken
 
 NOTHING = "name a scenario or a file, or say what is wanted: --model 70B --users 2000"
@@ -101,9 +101,13 @@ def changed_scenario(base: Scenario, line: Line) -> Scenario:
 def given_way(base: Scenario, asked: Scenario) -> list[str]:
     """Say which values that a file states give way to others."""
     old, new = (dict(_leaves(s.model_dump(exclude_unset=True))) for s in (base, asked))
-    texts = "{path}: {new} stands instead of {old} of the file."
+
+    def told(value: Any) -> str:
+        return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+    text = "{path}: {new} stands instead of {old} of the file."
     return [
-        texts.format(path=path, old=value, new=new.get(path, "nothing"))
+        say(text, path=path, old=told(value), new=told(new.get(path, say("nothing"))))
         for path, value in old.items()
         if not path.startswith("assumed") and value != new.get(path)
     ]
