@@ -31,8 +31,8 @@ def plan_costs(
     """
     shown = plans.head(MOST_PLANS)
     names = [wrapped(label, ROOM) for label in labels[: len(shown)]]
-    pitch = 0.13 + 0.1 * max(1 + name.count("\n") for name in names)
-    figure, axes = charts.blank_axes(7.0, 0.55 + pitch * len(shown), grid="x")
+    pitch = 0.08 + 0.09 * max(1 + name.count("\n") for name in names)
+    figure, axes = charts.blank_axes(7.0, 0.5 + pitch * len(shown), grid="x")
     cost, low, high = (shown[["expected_usd", "low", "high"]].to_numpy(float) * factor).T
     place = np.arange(len(shown))
     colors = [BEST, *[OTHER] * (len(shown) - 1)]

@@ -684,15 +684,16 @@ def far_sentence(plan: Plan, voice: Voice) -> str:
 def ground_warning(decision: Decision, voice: Voice) -> str:
     """Return what is known of settings like those of the recommendation."""
     first, second = (
-        None if plan is None else _by_place(plan) for plan in (decision.best, decision.runner_up)
+        None if plan is None else _by_place(plan, voice)
+        for plan in (decision.best, decision.runner_up)
     )
     return warning(first or {}, second, voice.say)
 
 
-def _by_place(plan: Plan) -> dict[str, Ground]:
+def _by_place(plan: Plan, voice: Voice) -> dict[str, Ground]:
     """Return the ground of a plan by what runs where."""
     rows = plan.runs[["workload", "gpu"]].to_numpy(str)
-    places = [f"{workload}, {gpu_name(gpu)}" for workload, gpu in rows]
+    places = [voice.say("{work}, {gpu}", work=work, gpu=gpu_name(gpu)) for work, gpu in rows]
     return dict(zip(places, plan.grounds, strict=True))
 
 
