@@ -12,6 +12,10 @@ from gpuspec.formulas.cost import break_even_share, owned_fixed_hour_usd
 from gpuspec.views.words import gpu_name
 
 
+REACH = 5.0
+"""A price beyond so many times today's, or below as small a part of it, is none to wait for."""
+
+
 class BreakEven(NamedTuple):
     """Where the runner-up costs the same; words first, then the same as numbers."""
 
@@ -58,10 +62,11 @@ def _price_even(gap: Gap, place: int) -> BreakEven | None:
     factors[place] = 2.0
     slope = gap.with_prices(factors) - gap.value
     factor = 1 - gap.value / slope if abs(slope) >= 1e-9 else 0.0
-    root = factor if factor > 0 else np.nan
-    flips_at = price_words(offer, now * root) if factor > 0 else "no price does"
+    root = factor if 1 / REACH <= factor <= REACH else np.nan
+    nothing = f"nothing from {1 / REACH:.2g} to {REACH:.2g} times"
+    flips_at = nothing if np.isnan(root) else price_words(offer, now * root)
     name = f"Price of {gpu_name(offer['gpu'])}, {paid_words(offer['label'])}"
-    far = abs(root - 1) if factor > 0 else np.inf
+    far = np.inf if np.isnan(root) else abs(root - 1)
     words = (name, price_words(offer, now), flips_at)
     return BreakEven("price", offer["mode"], offer["gpu"], *words, now * root, now, far)
 
