@@ -38,7 +38,7 @@ def _shell():
 
 def _shown(shell, path):
     """Return what the cells of a notebook show, a block of lines for each output."""
-    from gpuspec.views import display
+    from gpuspec.views import drawing
 
     drawn, outputs = {}, []
 
@@ -46,7 +46,7 @@ def _shown(shell, path):
         drawn[svg := f"<svg>{len(drawn)}</svg>"] = described(figure)
         return svg
 
-    with patch.object(display, "drawn", draw):
+    with patch.object(drawing, "drawn", draw):
         for cell in json.loads(path.read_text("utf-8"))["cells"]:
             if cell["cell_type"] == "code" and not is_panel(cell):
                 outputs += _outputs(shell, "".join(cell["source"]))
