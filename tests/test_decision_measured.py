@@ -116,7 +116,7 @@ def test_page_one_says_which_speeds_are_measured_and_which_rows_are_not_used():
     content = {"name": "m", "allow": {"gpus": ["A100", "H100"]}, "workloads": [work]}
     text = page(content)
     assert "Measured by you" in text
-    assert "w on H100 (40 requests a second on 8 GPUs)" in text
+    assert "w on H100 SXM (40 requests a second on 8 GPUs)" in text
     assert "measured\\_speeds[1]" in text or "measured_speeds[1]" in text
     assert "您的实测速度" in page(content, "zh")
 

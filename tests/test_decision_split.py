@@ -147,4 +147,4 @@ def test_kinds_of_which_there_is_no_plan_are_named_with_the_reason():
     limited = asked(CHAT, limits={"gpus": 5}, sell=True, spare_replicas=0)
     few = decide(limited, **DRAWS)
     assert [one for one in few.impossible if not one.works] == [Alone("a100-sxm-80", ())]
-    assert "A100 (the limits that all work shares)" in rest_page(few).text
+    assert "A100 SXM 80 GB (the limits that all work shares)" in rest_page(few).text

@@ -185,6 +185,10 @@ ONE_WAVE = 0.15
 """Of a single wave of small models: its iterations are a line over the tokens that they read, whose
 start rises where their slope falls; seen up to 7 %.
 """
+EARLIER = 5e-3
+"""Prompts that are read sooner leave more answers in each iteration: a token may take a little
+longer, though a request as a whole does not; seen up to 0.12 %.
+"""
 THOUSANDTH = 1e-3
 """A request that comes between two shorter iterations may miss one more of them."""
 
@@ -256,7 +260,7 @@ def test_more_bandwidth_is_never_slower(about, isl, osl, load, factor):
     for requests in (np.inf, load):
         before, after = (steady_state(r, load, isl, osl, requests=requests) for r in (slow, fast))
         assert after["ttft_s"] <= before["ttft_s"] * (1 + THOUSANDTH)
-        close = THOUSANDTH if requests == np.inf else ONE_WAVE
+        close = EARLIER if requests == np.inf else ONE_WAVE
         assert osl == 1 or after["tpot_s"] <= before["tpot_s"] * (1 + close)
         assert after["requests_s"] >= before["requests_s"] * (1 - THOUSANDTH)
 

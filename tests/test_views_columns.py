@@ -52,7 +52,7 @@ def naming(source):
 
 def test_a_heading_is_written_once():
     other = {  # fields of an SVG file; how classes of networks end
-        "gpuspec/views/display.py": {"Format", "Type"},
+        "gpuspec/views/drawing.py": {"Format", "Type"},
         "gpuspec/catalog/models/families.py": {"Model"},
     }
     found = [

@@ -11,7 +11,6 @@ from gpuspec.decision.plan.words import paid_words
 from gpuspec.formulas.cost import break_even_share, owned_fixed_hour_usd
 from gpuspec.views.words import gpu_name
 
-
 REACH = 5.0
 """A price beyond so many times today's, or below as small a part of it, is none to wait for."""
 

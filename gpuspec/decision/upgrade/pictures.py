@@ -44,7 +44,8 @@ def fleet_timeline(gpus: pd.DataFrame, periods: list[str], title: str) -> Figure
                 continue
             style: Any = {"facecolor": color, "hatch": _HATCH[how], "edgecolor": "white"}
             axes.bar(range(len(periods)), values, 0.85, bottom, linewidth=0.4, **style)
-            handles.append(Patch(label=f"{gpu_name(name)} {how}", **style))
+            held_so = say("{gpu} {held}", gpu=gpu_name(name), held=how)
+            handles.append(Patch(label=held_so, **style))
             bottom += values
     axes.set_xticks(range(len(periods)), periods, fontsize=8)
     axes.set_ylabel("GPUs (by the hour: mean)")
