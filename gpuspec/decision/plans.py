@@ -433,6 +433,7 @@ class Plan:
         high = float(np.quantile(need.gpus[:, sizes].sum(axis=0).max(axis=0), 0.9))
         count, row = float(cho.atonce[c].max()), dict(mine.table.iloc[way])
         used = need.gpus[:, sizes].any(axis=(1, 2))
+        useful_share = float(np.median(self.useful(c)))
         names = ["gpu", "precision", "split", "tech", "days", "ttft_s", "tpot_s", "bound"]
         names += ["share", "share_from", "share_to"]
         return {
@@ -440,7 +441,7 @@ class Plan:
             "place": w,
             "from_month": float(cal.starts[cho.round[c]]),
             **{n: row[n] for n in names},
-            "days": row["days"] / float(np.median(self.useful(c))),
+            "days": row["days"] / useful_share,
             "venue": VENUES[int(cho.venue[c])],
             "way": int(row["whole_way"]),
             "gpus": count,
@@ -448,7 +449,7 @@ class Plan:
             "hours_month": float(need.hours[used].max(initial=0.0)),
             "gpu_hours_month": float(need.mean_hours[sizes].mean()),
             "sure": float((self.over(c) <= 1 + 1e-9).mean(axis=1).min(initial=1.0)),
-            "useful": float(np.median(self.useful(c))),
+            "useful": useful_share,
         }
 
     @cached_property
