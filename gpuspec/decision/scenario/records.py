@@ -474,6 +474,17 @@ class Scenario(Ask):
         said += [w.software for w in self.workloads if isinstance(w, Training)]
         return " ".join(filter(None, dict.fromkeys(said)))
 
+    @property
+    def works(self) -> tuple[Workload, ...]:
+        """The workloads, jobs with their runs a year: a horizon holds one whole run at least."""
+        least = 12 / self.horizon_months
+        return tuple(
+            w.model_copy(update={"runs_per_year": max(w.runs_per_year or 0.0, least)})
+            if isinstance(w, Training | Hpc)
+            else w
+            for w in self.workloads
+        )
+
     @model_validator(mode="after")
     def _names_differ(self) -> "Scenario":
         names = [w.name for w in self.workloads]

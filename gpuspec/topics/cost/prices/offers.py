@@ -49,8 +49,8 @@ def offers(
     InputError, UnknownNameError
         Names the field, the value and what is valid.
     """
-    stated = question.own if quotes is None else quotes
-    rows = source_rows(question, modes, stated, owned, local)
+    quotes = question.own if quotes is None else quotes
+    rows = source_rows(question, modes, quotes, owned, local)
     carried = carry(rows, question.day, question.assumptions.contract_shares)
     frame = _priced(carried, question)
     if question.currency == "CNY":
