@@ -12,7 +12,6 @@ from gpuspec.base.lazy import pd
 from gpuspec.base.units import HOURS_MONTH
 from gpuspec.decision.calendar import Calendar
 from gpuspec.decision.scenario import Scenario
-from gpuspec.topics.cost.prices import operating
 from gpuspec.topics.cost.prices.records import Operating
 
 SOLD_SHARE = 0.8
@@ -110,7 +109,7 @@ def kinds_of(
     first = [int(np.flatnonzero(offers["gpu"] == n)[0]) for n in names]
     own = [_first(offers, n, ("owned", "own"), f) for n, f in zip(names, first, strict=True)]
     owned = _column(offers, _cheapest(offers, names, "owned"), "available", 0.0)
-    values = operating()
+    values = scenario.operating
     return Kinds(
         names=names,
         hour_offer=hour_offer,
@@ -219,7 +218,9 @@ def _age_years(scenario: Scenario, name: str) -> float:
     return years / gpus
 
 
-def contracts_of(offers: pd.DataFrame, kinds: Kinds, calendar: Calendar) -> Contracts:
+def contracts_of(
+    scenario: Scenario, offers: pd.DataFrame, kinds: Kinds, calendar: Calendar
+) -> Contracts:
     """Return what can be signed in each round: contracts and purchases.
 
     A contract is paid to the end of its last term, also where that lies beyond the horizon; one
@@ -227,7 +228,7 @@ def contracts_of(offers: pd.DataFrame, kinds: Kinds, calendar: Calendar) -> Cont
     """
     rows: list[dict[str, Any]] = []
     keep_usd = keep_usd_month(offers)
-    values = operating()
+    values = scenario.operating
     for place, offer in enumerate(offers.to_dict("records")):
         mode = str(offer["mode"])
         if mode in ("owned", "on-demand", "spot"):

@@ -29,6 +29,7 @@ def every_offer(scenario: Scenario) -> pd.DataFrame:
         cny_per_usd=scenario.prices.cny_per_usd,
         today=scenario.today or run_date(),
         horizon_months=scenario.horizon_months,
+        operating=scenario.prices.operating,
     )
     return _offers(asked, tuple(scenario.prices.own), owned, local)
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.base.units import HOURS_MONTH
 from gpuspec.constants.ground import Ground
 from gpuspec.decision.ground import chosen_ground
 from gpuspec.decision.programme import API, HOUR, POOL, SPOT, VENUES, Chosen, Problem
@@ -136,16 +137,19 @@ class Plan:
 
     def _rent(self, c: int) -> np.ndarray:
         """Return (S,) what a column by the hour or on spot costs over the horizon."""
+        return self._rented(c)[1]
+
+    def _rented(self, c: int) -> np.ndarray:
+        """Return (2, S) the GPU-hours that such a column pays over the horizon, and their USD."""
         p, cho, kinds = self.problem, self.problem.choices, self.problem.kinds
         mine, k, way = p.options[cho.workload[c]], int(cho.kind[c]), int(cho.way[c])
-        total, moving = np.zeros(p.draws.samples), self.useful(c)
+        total, moving = np.zeros((2, p.draws.samples)), self.useful(c)
         for q in np.flatnonzero((p.calendar.round_of == cho.round[c]) & (mine.size_of >= 0)):
-            hours = mine.needs[way].gpu_hours[mine.size_of[q]] * p.calendar.months[q]
-            if cho.venue[c] == HOUR:
-                total += p.hour_usd(k, int(q)) * hours
-            else:
+            hours = mine.needs[way].gpu_hours[mine.size_of[q]] * p.calendar.months[q] / moving
+            price = p.hour_usd(k, int(q))
+            if cho.venue[c] == SPOT:
                 price = kinds.spot_usd[k, q] * p.draws.price(int(kinds.spot_offer[k]))
-                total += price * hours / moving
+            total += hours * np.stack([np.ones_like(price), price])
         return total
 
     def useful(self, c: int) -> np.ndarray:
@@ -173,6 +177,46 @@ class Plan:
         cho, kinds = self.problem.choices, self.problem.kinds
         by_use = {HOUR: kinds.hour_offer, SPOT: kinds.spot_offer}.get(int(cho.venue[c]))
         return -1 if by_use is None else int(by_use[cho.kind[c]])
+
+    @cached_property
+    def paid(self) -> pd.DataFrame:
+        """One row an offer: ``gpu_hours`` that are paid through it, used or not (of a purchase
+        those of its use), and their ``usd``, on average.
+        """
+        p, con, kinds = self.problem, self.problem.contracts, self.problem.kinds
+        hours, usd = np.zeros((2, len(p.offers)))
+        price = p.draws.prices.mean(axis=1)[con.offer]
+        np.add.at(hours, con.offer, self.chosen.signed * con.paid_months * HOURS_MONTH)
+        np.add.at(usd, con.offer, self.chosen.signed * con.priced_usd * price)
+        for (k, q), (_, rent, _) in self.short.items():
+            if (offer := kinds.hour_offer[k]) >= 0:
+                hours[offer] += (rent / p.hour_usd(k, q)).mean() * p.calendar.months[q]
+                usd[offer] += rent.mean() * p.calendar.months[q]
+        for c in map(int, self.columns):
+            if (offer := self.rents_from(c)) >= 0:
+                hours[offer] += self._rented(c)[0].mean()
+                usd[offer] += self._rented(c)[1].mean()
+        return pd.DataFrame({"gpu_hours": hours, "usd": usd})
+
+    @property
+    def services_usd(self) -> dict[str, float]:
+        """What of the cost licences, support plans and lines take, on average: ``licences``,
+        ``support``, ``lines``; 0 of what is not set among the operating values.
+        """
+        p, values = self.problem, self.problem.scenario.operating
+        months = self.paid["gpu_hours"].to_numpy() / HOURS_MONTH
+        ends = np.append(p.calendar.starts, p.calendar.edges[-1])
+        kept = np.column_stack([self.chosen.sold, p.kinds.owned - self.chosen.sold.sum(axis=1)])
+        for name, held in zip(p.kinds.names, kept @ ends, strict=True):
+            months = months + held * ((p.offers["gpu"] == name) & (p.offers["mode"] == "owned"))
+        beside = months * p.offers["beside_month_usd_gpu"]
+        rents = (self.paid["usd"] - beside)[~p.offers["housed"]].sum()
+        licences = float((months * p.offers["licence_month_usd_gpu"]).sum())
+        return {
+            "licences": licences,
+            "support": float(rents * values.support_share / (1 + values.support_share)),
+            "lines": float(beside.sum()) - licences,
+        }
 
     @cached_property
     def effort_usd(self) -> float:

@@ -47,6 +47,15 @@ class Operating(BaseModel):
     node_kw: float | None = None
     """Draw of eight GPUs in training where the user states it; else by GPU."""
 
+    @property
+    def services(self) -> dict[str, float]:
+        """What is left out of all costs unless it is set; 0 of what is not."""
+        return {
+            "software licences": max(self.licence_usd_gpu_year, self.licence_usd_gpu_hour),
+            "a support plan on rents": self.support_share,
+            "line and traffic": self.network_usd_gpu_month,
+        }
+
 
 KEYS = {
     "usd_kwh": "electricity_usd_kwh",
