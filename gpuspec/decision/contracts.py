@@ -79,8 +79,15 @@ class Kinds:
     """(K,) a month of one that is there, used or not."""
     worth_usd: np.ndarray
     """(K, E + 1) what one brings at the start of each round, and at the end of the horizon."""
-    capital_rate: float
-    """Cost of capital a year."""
+    operating: Operating
+    """What owning costs besides."""
+
+    def tied_share(self, months: float) -> float:
+        """Return what a purchase that is sold after some months costs, as a share of its price:
+        what it loses, and interest on what it is worth on average.
+        """
+        left = float(self.operating.left(months / 12))
+        return 1 - left + (1 + left) / 2 * self.operating.cost_of_capital * months / 12
 
     def tied_usd(self, months: np.ndarray) -> np.ndarray:
         """Return (K, E + 1) what keeping one until then costs beside its keep: what it loses of
@@ -88,7 +95,9 @@ class Kinds:
         """
         now = self.worth_usd[:, :1]
         average = (now + self.worth_usd) / 2
-        return np.asarray(now - self.worth_usd + average * self.capital_rate * months / 12)
+        return np.asarray(
+            now - self.worth_usd + average * self.operating.cost_of_capital * months / 12
+        )
 
 
 def kinds_of(
@@ -109,7 +118,6 @@ def kinds_of(
     first = [int(np.flatnonzero(offers["gpu"] == n)[0]) for n in names]
     own = [_first(offers, n, ("owned", "own"), f) for n, f in zip(names, first, strict=True)]
     owned = _column(offers, _cheapest(offers, names, "owned"), "available", 0.0)
-    values = scenario.operating
     return Kinds(
         names=names,
         hour_offer=hour_offer,
@@ -121,8 +129,8 @@ def kinds_of(
         power_kw=offers["power_w_gpu"].to_numpy(float)[own] / 1e3,
         owned=owned,
         keep_usd=keep_usd_month(offers)[own] * (owned > 0),
-        worth_usd=_worths(scenario, names, owned, every, calendar, values),
-        capital_rate=values.cost_of_capital,
+        worth_usd=_worths(scenario, names, owned, every, calendar),
+        operating=scenario.operating,
     )
 
 
@@ -175,8 +183,7 @@ def _missing(
     first = (
         offers.groupby("gpu")["lead_months"].min().reindex(list(names)).fillna(0.0).to_numpy(float)
     )
-    waits = calendar.edges[None, :-1] < first[:, None] - 1e-9
-    return np.asarray(np.where(waits, 1.0, MISSING) * usd[:, None])
+    return np.where(calendar.edges[:-1] < first[:, None] - 1e-9, 1.0, MISSING) * usd[:, None]
 
 
 def _worths(
@@ -185,7 +192,6 @@ def _worths(
     held: np.ndarray,
     every: pd.DataFrame,
     calendar: Calendar,
-    values: Operating,
 ) -> np.ndarray:
     """Return (K, E + 1) what an owned GPU brings in each round and at the end.
 
@@ -194,15 +200,14 @@ def _worths(
     """
     years = np.append(calendar.starts, calendar.edges[-1]) / 12
     found = np.zeros((len(names), len(years)))
-    curve = range(len(values.residuals))
+    operating = scenario.operating
     for k, name in enumerate(names):
         price = every[(every["gpu"] == name) & (every["mode"] == "own")]["capital_usd_gpu"]
         if not held[k] or price.empty:
             continue
-        age = _age_years(scenario, name)
-        now = np.interp(age, curve, values.residuals)
-        later = np.interp(age + years, curve, values.residuals)
-        card = float(price.min()) * (1 - values.network_share)
+        age_years = _age_years(scenario, name)
+        now, later = operating.left(age_years), operating.left(age_years + years)
+        card = float(price.min()) * (1 - operating.network_share)
         found[k] = card * SOLD_SHARE * later / now
     return found
 
@@ -210,17 +215,15 @@ def _worths(
 def _age_years(scenario: Scenario, name: str) -> float:
     """Return the mean age of the owned GPUs of a kind."""
     today = scenario.today or run_date()
-    years = gpus = 0.0
-    for part in scenario.owned:
-        if part.gpu == name:
-            age = (today - part.bought).days / YEAR_DAYS if part.bought else DEFAULT_AGE_YEARS
-            years, gpus = years + max(age, 0.0) * part.count, gpus + part.count
-    return years / gpus
+    ages = [
+        max((today - part.bought).days / YEAR_DAYS, 0.0) if part.bought else DEFAULT_AGE_YEARS
+        for part in scenario.owned
+    ]
+    counts = [part.count * (part.gpu == name) for part in scenario.owned]
+    return float(np.average(ages, weights=counts))
 
 
-def contracts_of(
-    scenario: Scenario, offers: pd.DataFrame, kinds: Kinds, calendar: Calendar
-) -> Contracts:
+def contracts_of(offers: pd.DataFrame, kinds: Kinds, calendar: Calendar) -> Contracts:
     """Return what can be signed in each round: contracts and purchases.
 
     A contract is paid to the end of its last term, also where that lies beyond the horizon; one
@@ -228,7 +231,6 @@ def contracts_of(
     """
     rows: list[dict[str, Any]] = []
     keep_usd = keep_usd_month(offers)
-    values = scenario.operating
     for place, offer in enumerate(offers.to_dict("records")):
         mode = str(offer["mode"])
         if mode in ("owned", "on-demand", "spot"):
@@ -244,7 +246,7 @@ def contracts_of(
             row |= {"step": float(offer["step"]), "minimum": float(offer["minimum"])}
             if mode == "own":
                 capital_usd = float(offer["capital_usd_gpu"]) * calendar.drifts[round_]
-                row |= _bought(capital_usd, keep_usd[place], here, calendar, values)
+                row |= _bought(capital_usd, keep_usd[place], here, calendar, kinds)
             else:
                 month_usd = float(offer["hour_usd"]) * HOURS_MONTH * calendar.drifts[round_]
                 row |= _reserved(month_usd, float(offer["term_months"]), here, calendar)
@@ -266,20 +268,18 @@ def contracts_of(
 
 
 def _bought(
-    capital_usd: float, keep_usd: float, here: float, calendar: Calendar, values: Operating
+    capital_usd: float, keep_usd: float, here: float, calendar: Calendar, kinds: Kinds
 ) -> dict[str, Any]:
     """Return what a purchase costs that is there from a month on and is sold at the end."""
     months = max(calendar.edges[-1] - here, 0.0)
-    left = float(np.interp(months / 12, range(len(values.residuals)), values.residuals))
     active = calendar.edges[:-1] >= here - 1e-9
-    interest = (1 + left) / 2 * values.cost_of_capital * months / 12
     return {
         "active": active,
         "paid_months": months,
         "upfront_usd": capital_usd,
         "month_usd": active * keep_usd,
         "fixed_usd": keep_usd * months,
-        "priced_usd": capital_usd * (1 - left + interest),
+        "priced_usd": capital_usd * kinds.tied_share(months),
     }
 
 

@@ -166,7 +166,7 @@ def problem_of(
     calendar = calendar_of(scenario, offers, round_months)
     size = [sizes(w, calendar) for w in scenario.workloads]
     kinds = kinds_of(scenario, offers, every, calendar)
-    contracts = contracts_of(scenario, offers, kinds, calendar)
+    contracts = contracts_of(offers, kinds, calendar)
     stated = scenario.model_copy(update={"workloads": scenario.works})
     draws = Draws.of(offers, samples, seed)
     names, works, ways = list(kinds.names), [], []

@@ -115,8 +115,7 @@ def _priced(frame: pd.DataFrame, question: Priced) -> pd.DataFrame:
     energy = cost.energy_hour_usd(power.to_numpy(float), values.pue, values.usd_kwh)
     frame["energy_hour_usd"] = np.where(own, energy, 0.0)
     frame["idle_hour_usd"] = np.where(own, energy * values.idle_share, 0.0)
-    left = np.interp(months / 12, range(len(values.residuals)), values.residuals)
-    frame["residual_share"] = np.where(own, left, 0.0)
+    frame["residual_share"] = np.where(own, values.left(months / 12), 0.0)
     frame["cost_of_capital"] = values.cost_of_capital
     lost = values.spot_interruptions / NODE_GPUS
     frame["interruptions_per_gpu_hour"] = np.where(frame["mode"] == "spot", lost, 0.0)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from gpuspec.base.errors import InputError, UnknownNameError
@@ -46,6 +47,10 @@ class Operating(BaseModel):
     """Move of a 1-year and of a 3-year contract over that of rents on demand."""
     node_kw: float | None = None
     """Draw of eight GPUs in training where the user states it; else by GPU."""
+
+    def left(self, years: float | np.ndarray) -> np.ndarray:
+        """Return which share of its price a server is worth after some years."""
+        return np.asarray(np.interp(years, range(len(self.residuals)), self.residuals))
 
     @property
     def services(self) -> dict[str, float]:
