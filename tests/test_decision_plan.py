@@ -590,7 +590,7 @@ def test_the_command_refuses_what_it_cannot_use_with_exit_code_2(command):
 NAMES = (
     r"GPU|A100|SXM|GB|H100|H200|L40S|NVL|PCIe|LoRA|QLoRA|Llama-?|Qwen[\d.]*|SDXL|sdxl|FP8|FP64|BF16|USD"
     r"|CNY|kW|TP|DP|PP|CP|EP|ZeRO-\d|MIG|chat|tuning|both|once|md|B\b|gpuspec (estimate|quotes)"
-    r"|megatron-core|Hopper|Ampere|on\b|API|DeepInfra|Nebius|Novita|token"
+    r"|prices\.operating|megatron-core|Hopper|Ampere|on\b|API|DeepInfra|Nebius|Novita|token"
 )
 
 

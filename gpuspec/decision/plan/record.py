@@ -45,6 +45,7 @@ def answer_record(decision: Decision, evens: pd.DataFrame | None = None) -> dict
         "rented": best.rented.to_dict("records"),
         "sold": best.sold.to_dict("records"),
         "parts": {name: float(part.mean()) for name, part in best.parts.items()},
+        "services_usd": best.services_usd,
         "limits": uses_table(decision, best).to_dict("records"),
         "price_grade": grade_of(decision, best),
         "export": export_rows(s, decision.offers.iloc[best.offers_used]),

@@ -83,6 +83,11 @@ PARTS = {
     "effort": "{usd} of effort",
     "undone": "{usd} counted for work that stays undone",
 }
+SERVICES = {
+    "licences": "{usd} of software licences",
+    "support": "{usd} for a support plan on rents",
+    "lines": "{usd} for line and traffic",
+}
 LIMITS = {
     "capital_usd": "Capital: {used} of {asked}, {left} are left.",
     "monthly_usd": "Money a month, at the dearest: {used} of {asked}, {left} are left.",
@@ -214,7 +219,8 @@ def _rest(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Itera
     defaults += default_sentences(decision.scenario, voice, plan)
     yield headed("Taken, as nothing was named", voice.joined(defaults), voice.say)
     notes = [currency_sentence(voice), unpriced_sentence(decision, voice)]
-    notes += [open_sentence(decision, voice), *engine_sentences(decision, voice)]
+    notes += [left_out_sentence(decision, voice), open_sentence(decision, voice)]
+    notes += engine_sentences(decision, voice)
     notes += [unused_sentence(decision, voice), unread_sentence(decision, voice)]
     doubts = decision.scenario.doubts
     notes += [apart_sentence(decision, voice), doubts and voice.say(doubts)]
@@ -378,7 +384,8 @@ def cost_sentence(plan: Plan, voice: Voice) -> str:
         text = "A month takes {mean}." if most <= mean * 1.005 else text
         found.append(say(text, mean=voice.money(mean), most=voice.money(most)))
         found.append(_capital(plan, voice))
-    return voice.joined([*found, _over_sentence(plan, voice), parts_sentence(plan, voice)])
+    found += [_over_sentence(plan, voice), parts_sentence(plan, voice)]
+    return voice.joined([*found, services_sentence(plan, voice)])
 
 
 def _capital(plan: Plan, voice: Voice) -> str:
@@ -427,6 +434,21 @@ def parts_sentence(plan: Plan, voice: Voice) -> str:
     order = sorted(told, key=lambda n: -told[n])
     values = voice.listed(voice.say(PARTS[n], usd=voice.money(told[n])) for n in order)
     return voice.say("Of it: {parts}.", parts=values)
+
+
+def services_sentence(plan: Plan, voice: Voice) -> str:
+    """Say what of the cost licences, support and lines take, of those that were set."""
+    told = {name: usd for name, usd in plan.services_usd.items() if usd > HIDDEN}
+    parts = [voice.say(SERVICES[name], usd=voice.money(usd)) for name, usd in told.items()]
+    return voice.say("It holds {parts}.", parts=voice.listed(parts)) if parts else ""
+
+
+def left_out_sentence(decision: Decision, voice: Voice) -> str:
+    """Name which of licences, support and lines the cost leaves out; empty for none."""
+    services = decision.scenario.operating.services
+    names = voice.listed(voice.say(name) for name, value in services.items() if not value)
+    text = "The costs leave out {names}: set them in prices.operating."
+    return voice.say(text, names=names) if names else ""
 
 
 def limits_sentence(decision: Decision, voice: Voice) -> str:
