@@ -561,6 +561,9 @@ def test_empty_answers_take_what_is_shown_in_both_languages(asks, tmp_path):
         ("8B\nnone\nnone\n", "training"),
         ("8B\n5\n10 parsecs\n", "deadline"),
         ("8B\n5\n1B tokens, 2B tokens\n", "training"),
+        ("8B\n5\ntrain\n", "training"),
+        ("8B\n5\nlora or qlora, 1B tokens\n", "training"),
+        ("8B\n5\n10B tokens 30 parsecs\n", "deadline"),
         ("8B\n5\nnone\nlots\n", "budget"),
         ("8B\n5\nnone\nnone\n8xFoo\n", "owned"),
         ("x" * 5000, "model"),
@@ -574,6 +577,35 @@ def test_a_wrong_answer_in_a_pipe_is_one_sentence(asks, tmp_path, answers, field
     assert "is not valid; " in last
     assert done.stdout == ""
     assert not (tmp_path / "question.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "tokens", "documents", "days", "tuning"),
+    [
+        ("10B tokens 30天", 1e10, None, 30, "full"),
+        ("100亿 token 30天内", 1e10, None, 30, "full"),
+        ("QLoRA on 10k documents by friday", None, 1e4, 4, "qlora"),
+        ("LoRA微调 1万篇 周五前", None, 1e4, 4, "lora"),
+        ("1 billion tokens 2 weeks", 1e9, None, 14, "full"),
+        ("fine-tune 5M tokens", 5e6, None, 30, "full"),
+    ],
+)
+def test_what_is_trained_may_be_said_with_blanks_and_with_adapters(
+    asks, tmp_path, answer, tokens, documents, days, tuning
+):
+    assert asks(f"8B\nnone\n{answer}\n\n\n", "--save", "a.yaml").exit_code == 0
+    work = scenario(tmp_path / "a.yaml").workloads[0]
+    asked = None if documents else tokens
+    assert (work.documents, work.deadline_days, work.tuning) == (documents, days, tuning)
+    assert asked in (None, work.tokens)
+
+
+def test_an_amount_in_chinese_words_without_a_currency_says_what_it_is_taken_for(command):
+    line = ("plan", "--model", "8B", "--users", "50", "--budget")
+    assert "没有写明币种，按美元计" in command(*line, "20万", "--lang", "zh").stdout
+    assert "20万 names no currency" in command(*line, "20万").stdout
+    for clear in ("20万元", "200k", "20万 USD"):
+        assert "no currency" not in command(*line, clear).stdout
 
 
 def test_a_person_is_asked_again(asks, monkeypatch):

@@ -83,6 +83,8 @@ _PLURAL = re.compile(r"(.*?\d(?:gb?)?)s?(?:\s+gpus?|\s+cards?)?", re.IGNORECASE)
 _COUNT_LAST = re.compile(r"(\S.*?)\s*[x×*]\s*([0-9]{1,9})\s*[张块卡个]?")
 _DATE = re.compile(r"[0-9]{1,2} ?[月日]前?")
 """The 30th, or 30 days; March, or 3 months."""
+_WORDED = re.compile("[百千万亿]")
+"""Who writes amounts so may think of yuan."""
 _KINDS = re.compile(r"\s*(?:[,;，；、+]|\band\b|和)\s*")
 
 
@@ -411,6 +413,10 @@ def question_of(line: Line, language: str | None = None) -> dict[str, Any]:
         assumed = [row for row in assumed if row["field"] != f"workloads[{place}].tokens"]
         share = f"{line.ai_share * 100:.3g} %"
         assumed.append({"field": f"workloads[{place}].tokens", "said": share})
+    if _WORDED.search(line.budget or "") and not any(
+        u for _, u in said_budget(line.budget or "").values()
+    ):
+        assumed.append({"field": "budget", "said": line.budget})
     title = say(", ").join(map(say, works))
     if not {"service", "training"}.isdisjoint(works):
         title = say("{model}: {works}", model=model, works=title)
