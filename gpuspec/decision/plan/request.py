@@ -7,7 +7,7 @@ open, and beside them what to ask and what the answer rests on today.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from gpuspec.base.lazy import pd
 from gpuspec.base.units import HOURS_MONTH
 from gpuspec.catalog import load_table
+from gpuspec.catalog.regions import elsewhere
 from gpuspec.decision.decide import Decision
 from gpuspec.decision.errors import market_factors
 from gpuspec.decision.options import JOBS
@@ -98,7 +99,7 @@ def _row(decision: Decision, place: int, table: pd.DataFrame, voice: Voice) -> d
     found |= own if offer["tier"] == ALL_IN else {}
     return found | {
         "price": f"{now:.10g}" if offer["quoted"] else "",
-        "ask": _whom(offer, voice),
+        "ask": _whom(offer, decision.scenario.allow.regions, voice),
         "number": _number(decision, place),
         "region": offer["region"] or found["region"],
         "provider": offer["provider"] if offer["quoted"] else "",
@@ -170,14 +171,15 @@ def _network(decision: Decision, gpu: str, voice: Voice) -> str:
     return voice.say("InfiniBand or RoCE, {rate} GB/s a node", rate=f"{rate:g}")
 
 
-def _whom(offer: Mapping[str, Any], voice: Voice) -> str:
-    """Say who sells it: those who printed a rent of the GPU, the newest first."""
+def _whom(offer: Mapping[str, Any], regions: Sequence[str], voice: Voice) -> str:
+    """Say who sells it there: those who printed a rent of the GPU, the newest first."""
     if offer["mode"] == "own":
         return voice.say("server vendors and resellers")
     if offer["tier"] not in ("specialist", "hyperscaler"):
         return str(offer["provider"])
     table = load_table("prices-rental")
     mine = table[table["used"] & (table["gpu_id"] == offer["gpu"])]
+    mine = mine[~mine["region"].isin(elsewhere(regions))]
     mine = mine[mine["tier"] == offer["tier"]].sort_values("as_of", ascending=False, kind="stable")
     names = list(dict.fromkeys(mine["provider"]))[:MOST_NAMES]
     kind = voice.say("specialist clouds" if offer["tier"] == "specialist" else "hyperscalers")

@@ -416,7 +416,7 @@ def question_of(line: Line, language: str | None = None) -> dict[str, Any]:
     if _WORDED.search(line.budget or "") and not any(
         u for _, u in said_budget(line.budget or "").values()
     ):
-        assumed.append({"field": "budget", "said": line.budget})
+        assumed.append({"field": "budget", "said": str(line.budget)})
     title = say(", ").join(map(say, works))
     if not {"service", "training"}.isdisjoint(works):
         title = say("{model}: {works}", model=model, works=title)
