@@ -74,6 +74,23 @@ def test_noise_alone_is_worth_nothing_and_nothing_flips_without_a_flip():
     assert partial_usd(costs, np.ones((1, DRAWS)))[0] == 0
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_many_numbers_that_say_nothing_of_many_plans_are_not_worth_their_noise(seed):
+    draw = np.random.default_rng(seed)
+    costs, noise = draw.normal(100, 1, (6, 2000)), draw.normal(size=(8, 2000))
+    assert partial_usd(costs, noise)[0] < 0.03  # a regression on the own draws says 0.14
+
+
+def test_what_stays_unknown_and_bends_the_cost_does_not_move_the_choice():
+    """Of two plans the second costs 0.5 + known + 2 (unknown squared - 1) more."""
+    known, unknown = np.random.default_rng(1).normal(size=(2, 20_000))
+    more = 0.5 + known + 2 * (unknown**2 - 1)
+    costs = np.stack([np.full_like(more, 100.0), 100 + more])
+    usd, error = partial_usd(costs, known[None], unknown[None])
+    assert usd == pytest.approx(analytic(0.5, 1.0), abs=4 * error + 0.01)
+    assert usd == pytest.approx(partial_usd(costs, known[None])[0], abs=0.04)
+
+
 def test_an_independent_number_beside_it_changes_nothing():
     costs, told, other = two_plans(10, 20, 10)
     alone, error = partial_usd(costs, told[None])

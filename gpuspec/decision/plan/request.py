@@ -275,15 +275,32 @@ def flips(decision: Decision, place: int) -> list[float]:
     spent = np.array([spent_usd(plan, place) for plan in plans])
     firm = spent[:, 0] / seen + spent[:, 1]
     mean = np.array([plan.expected_usd for plan in plans]) - spent.sum(axis=1)
-    more, gap = firm - firm[0], mean - mean[0]
+    at = flip_times(firm, mean, 1e-6 * max(abs(best.expected_usd), 1.0))
+    offer = {str(k): v for k, v in offers.iloc[place].items()}
+    return [quoted_price(offer, one) if np.isfinite(one) else np.nan for one in at]
+
+
+def flip_times(paid: np.ndarray, rest: np.ndarray, least: float) -> tuple[float, float]:
+    """Return the times a price below and above which the first plan is not the cheapest any more;
+    infinite where none within `FAR` does it.
+
+    Parameters
+    ----------
+    paid, rest : array (P,)
+        What plans pay at that price, and what they pay whatever it is, USD.
+    least : float
+        Difference of what is paid below which two plans pay the same, USD.
+
+    >>> flip_times(np.array([10.0, 30.0, 5.0]), np.array([20.0, 10.0, 30.0]), 1e-6)
+    (0.5, 2.0)
+    """
+    more, gap = paid - paid[0], rest - rest[0]
     with np.errstate(divide="ignore", invalid="ignore"):
         at = -gap / more
-    able = (at > 0) & (at < FAR)
-    steep = np.abs(more) > 1e-6 * max(abs(best.expected_usd), 1.0)
-    below = at[able & steep & (more > 0)].max(initial=-np.inf)
-    above = at[able & steep & (more < 0)].min(initial=np.inf)
-    offer = {str(k): v for k, v in offers.iloc[place].items()}
-    return [quoted_price(offer, one) if np.isfinite(one) else np.nan for one in (below, above)]
+    able = (at > 0) & (at < FAR) & (np.abs(more) > least)
+    below = at[able & (more > 0)].max(initial=-np.inf)
+    above = at[able & (more < 0)].min(initial=np.inf)
+    return float(below), float(above)
 
 
 def spent_usd(plan: Plan, place: int) -> tuple[float, float]:

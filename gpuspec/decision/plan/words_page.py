@@ -668,6 +668,10 @@ def changes(decision: Decision, evens: pd.DataFrame, language: str | None = None
         amounts = {"at": voice.price(row["at"], what), "now": voice.price(row["value"], what)}
         text = "{gpu} ({mode}) below {at}, {now} today"
         text = "{gpu} ({mode}) above {at}, {now} today" if row["at"] > row["value"] else text
+        if amounts["at"] == amounts["now"]:  # apart by less than is written
+            text = "{gpu} ({mode}) a little below {now}, the price of today"
+            if row["at"] > row["value"]:
+                text = "{gpu} ({mode}) a little above {now}, the price of today"
         text = say(text, **names, **amounts)
         texts.append(text)
     return texts or [say("Nothing within the ranges that were tried")]
