@@ -122,6 +122,10 @@ def test_a_quote_file_with_another_column_is_refused(tmp_path):
     path.write_text("gpu,mode,prize\nH100,spot,2\n")
     with pytest.raises(UnknownNameError, match="prize"):
         prices.read_quotes(path)
+    for mark in ";\t":  # as spreadsheets of other countries write
+        path.write_text("gpu,mode,price\nH100,spot,2\n".replace(",", mark))
+        with pytest.raises(InputError, match="with commas between the columns"):
+            prices.read_quotes(path)
 
 
 @pytest.mark.parametrize(
