@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from babel.messages.pofile import read_po
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from scenarios import JOB, SERVICE
 
 from gpuspec.base.errors import InputError
 from gpuspec.constants.engine import engine
+from gpuspec.constants.ground import MEASURED
 from gpuspec.constants.training import training_ratio_interval
 from gpuspec.decision.decide import ONE, TIE, Decision, decide
 from gpuspec.decision.errors import Z80, own_spreads, stream, two_sided
@@ -34,7 +36,8 @@ from gpuspec.decision.plan.record import answer_record
 from gpuspec.decision.plan.sensitivity import LOAD_ROWS, Gap, tornado
 from gpuspec.decision.plan.words_page import answer_page, rest_page
 from gpuspec.decision.plans import Policy
-from gpuspec.decision.scenario import asked_scenario, owned_list, scenario
+from gpuspec.decision.scenario import asked_scenario, owned_list, scenario, scenario_of
+from gpuspec.decision.scenario.line import Line
 from gpuspec.decision.settings import settings_table
 from gpuspec.decision.upgrade.tables import strategy_table, ways_table
 from gpuspec.decision.worth import worth
@@ -429,6 +432,23 @@ def test_simulations_tenants_and_images_are_told_too():
     table = words_tables.works_table(found)
     assert table.loc["art", "Delivers"] == "2 images a second"
     assert "of 10 days" in table.loc["md", "Delivers"]
+
+
+def test_plans_that_no_draw_tells_apart_are_one_and_in_measured_ways():
+    asked = {"model": "Qwen2.5-72B", "users": 200, "isl": 8000, "owned": "8xA100"}
+    decision = decide(scenario_of(None, Line.ask(**asked, budget="30000/month")))
+    signed = [(p.key[1:], p.costs.tobytes()) for p in decision.plans]
+    assert len(set(signed)) == len(signed) > 1
+    assert [ground.code for ground in decision.best.grounds] == [MEASURED]  # TP 4, as TP 2 PP 2
+
+
+def test_a_price_that_flips_at_that_of_today_is_not_written_twice(both):
+    even = pd.DataFrame(
+        {"kind": "price", "what": "spot", "gpu": "h100-sxm-80", "at": [2.101], "value": [2.1]}
+    ).assign(far=0.001)
+    assert "a little above 2.10 USD an hour" in words_page.changes(both, even)[0]
+    assert "a little below" in words_page.changes(both, even.assign(at=2.099))[0]
+    assert "略低于" in words_page.changes(both, even.assign(at=2.099), "zh")[0]
 
 
 def test_one_plan_alone_has_no_runner_up_and_nothing_flips_it():

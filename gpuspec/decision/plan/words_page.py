@@ -11,6 +11,7 @@ from gpuspec.base.lazy import pd
 from gpuspec.catalog import gpu as device_of
 from gpuspec.catalog.engines import engine_for
 from gpuspec.catalog.models.formats import format_title
+from gpuspec.catalog.regions import region_title
 from gpuspec.constants.engine import engine
 from gpuspec.constants.ground import FAR, Ground, called
 from gpuspec.decision.decide import (
@@ -49,7 +50,7 @@ from gpuspec.decision.plan.words_place import place_sentences
 from gpuspec.decision.plan.words_spot import spot_sentences
 from gpuspec.decision.plans import ENOUGH, Plan
 from gpuspec.decision.scenario import Inference
-from gpuspec.topics.cost.prices import open_rows
+from gpuspec.topics.cost.prices import open_rows, priced_elsewhere
 from gpuspec.views.amounts import plain, three_digits
 from gpuspec.views.front import headed
 from gpuspec.views.markdown import Markdown, marked
@@ -689,6 +690,10 @@ def changes(decision: Decision, evens: pd.DataFrame, language: str | None = None
         amounts = {"at": voice.price(row["at"], what), "now": voice.price(row["value"], what)}
         text = "{gpu} ({mode}) below {at}, {now} today"
         text = "{gpu} ({mode}) above {at}, {now} today" if row["at"] > row["value"] else text
+        if amounts["at"] == amounts["now"]:  # apart by less than is written
+            text = "{gpu} ({mode}) a little below {now}, the price of today"
+            if row["at"] > row["value"]:
+                text = "{gpu} ({mode}) a little above {now}, the price of today"
         text = say(text, **names, **amounts)
         texts.append(text)
     return texts or [say("Nothing within the ranges that were tried")]
@@ -754,13 +759,21 @@ def currency_sentence(voice: Voice) -> str:
 def unpriced_sentence(decision: Decision, voice: Voice) -> str:
     """Name the GPUs that may be chosen and have no price."""
     priced = set(decision.offers["gpu"])
-    names = [gpu_name(g) for g in decision.scenario.allow.gpus if g not in priced]
-    if not names:
+    lacking = [g for g in decision.scenario.allow.gpus if g not in priced]
+    if not lacking:
         return ""
     text = (
         "Not considered, as no price is known that may be taken: {gpus}. Give a quote of your own."
     )
-    return voice.say(text, gpus=voice.listed(names))
+    said = [voice.say(text, gpus=voice.listed(map(gpu_name, lacking)))]
+    text = "Prices of {gpus} are known in {region}: name it as the region, or give a quote."
+    said += [
+        voice.say(
+            text, gpus=voice.listed(map(gpu_name, gpus)), region=voice.say(region_title(place))
+        )
+        for place, gpus in priced_elsewhere(lacking, decision.scenario.allow.regions).items()
+    ]
+    return voice.joined(said)
 
 
 def open_sentence(decision: Decision, voice: Voice) -> str:
