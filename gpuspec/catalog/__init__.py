@@ -75,12 +75,13 @@ def gpu(name: str, data: _Folder = None) -> Gpu:
 def gpu_titles() -> dict[str, str]:
     """Return what people call each GPU, by id; its memory is said where two differ in nothing else.
 
-    >>> gpu_titles()["h200-sxm-141"], gpu_titles()["a100-sxm-40"], gpu_titles()["l40s-pcie-48"]
-    ('H200 SXM', 'A100 SXM 40 GB', 'L40S PCIe')
+    >>> titles = gpu_titles()
+    >>> titles["h200-sxm-141"], titles["a100-sxm-40"], titles["ascend-910c-oam-128"]
+    ('H200 SXM', 'A100 SXM 40 GB', 'Ascend 910C')
     """
     parts = {row["id"]: _TITLE.fullmatch(row["id"]) for row in table_rows("gpus")}
     short = {
-        key: " ".join(filter(None, (p["family"].upper().replace("-", " "), _FORMS[p["form"]])))
+        key: " ".join(filter(None, (*map(_cased, p["family"].split("-")), _FORMS[p["form"]])))
         for key, p in parts.items()
         if p
     }
@@ -89,6 +90,11 @@ def gpu_titles() -> dict[str, str]:
         key: f"{title} {parts[key]['memory']} GB" if title in twice else title  # type: ignore[index]
         for key, title in short.items()
     }
+
+
+def _cased(word: str) -> str:
+    """Write a part of an id as its maker does: words as words, short ones and numbers large."""
+    return word.title() if word.isalpha() and len(word) > 4 else word.upper()
 
 
 def server(name: str, data: _Folder = None) -> Server:

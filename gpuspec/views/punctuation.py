@@ -19,8 +19,8 @@ _AROUND = re.compile(rf"(?<=[{_HAN}]) ?\(([^()\n]*)\) ?")
 _GAP = re.compile(
     rf"(?<=[，。；：？！、（）“”]) +| +(?=[，。；：？！、（）“”])|(?<=[{_HAN}]) +(?=[{_HAN}])"
 )
-_JOINED = re.compile(r"(?<=[和或与])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9%])(?=[和或与])")
-"""Where a word that joins two names stands without its blanks."""
+_JOINED = re.compile(rf"(?<=[{_HAN}])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9%])(?=[{_HAN}])")
+"""Where a word of letters or a number stands by a character without a blank."""
 
 
 def punctuated(text: str) -> str:
