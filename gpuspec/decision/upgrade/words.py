@@ -11,7 +11,7 @@ from gpuspec.constants.ground import Ground
 from gpuspec.decision.decide import MIX, Decision
 from gpuspec.decision.ground import warning
 from gpuspec.decision.plan.words import PAID, sharing, voice_of
-from gpuspec.decision.plan.words_page import measured_sentence, unread_sentence
+from gpuspec.decision.plan.words_ground import measured_sentence, unread_sentence
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.upgrade.ask import UpgradeQuestion
