@@ -117,6 +117,10 @@ def headings(*names: str) -> list[str]:
     return [shown.heading if (shown := column(name)) else name for name in names]
 
 
+def _spelt(spell: Callable[[str], str]) -> Callable[[Any], Any]:
+    return lambda value: spell(value) if isinstance(value, str) else value
+
+
 def readable(frame: "pd.DataFrame", formats: Mapping[str, Format] | None = None) -> "pd.DataFrame":
     """Return a table for a page: numbers in the units of their headings, columns under these.
 
@@ -133,7 +137,7 @@ def readable(frame: "pd.DataFrame", formats: Mapping[str, Format] | None = None)
     known = {name: about for name in shown.columns if (about := column(name))}
     numeric = shown.select_dtypes("number").columns
     scaled = {n: shown[n] / c.unit for n, c in known.items() if c.unit != 1.0 and n in numeric}
-    scaled |= {n: shown[n].map(SPELT[n], na_action="ignore") for n in known if n in SPELT}
+    scaled |= {n: shown[n].map(_spelt(SPELT[n])) for n in known if n in SPELT}
     text = [n for n, c in known.items() if c.format is format_title]
     written = {n: c.format for n, c in known.items() if c.format and n in {*numeric, *text}}
     written |= formats or {}

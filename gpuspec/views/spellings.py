@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from gpuspec.catalog import gpu_titles, kept, table_rows
+from gpuspec.views.language import say
 
 _WORDS = {
     "ttft": "TTFT",
@@ -20,6 +21,7 @@ _WORDS = {
 }
 _LINK = re.compile(r"(nvlink|pcie)-(\d)((?:-[a-z]+)*)")
 _MAKERS = {"nvlink": "NVLink", "pcie": "PCIe"}
+_WIRING = {"mesh": "without a switch", "peer": "peer to peer", "sockets": "across sockets"}
 
 
 def spelt(text: str) -> str:
@@ -36,11 +38,12 @@ def spelt_link(text: str) -> str:
     """Write the wiring of GPUs.
 
     >>> spelt_link("nvlink-4-mesh"), spelt_link("pcie-5-peer-sockets"), spelt_link("other")
-    ('NVLink 4, mesh', 'PCIe 5, peer, sockets', 'other')
+    ('NVLink 4, without a switch', 'PCIe 5, peer to peer, across sockets', 'other')
     """
     if not (found := _LINK.fullmatch(text)):
         return text
-    return ", ".join([f"{_MAKERS[found[1]]} {found[2]}", *found[3].split("-")[1:]])
+    how = [say(_WIRING.get(word, word)) for word in found[3].split("-")[1:]]
+    return say(", ").join([f"{_MAKERS[found[1]]} {found[2]}", *how])
 
 
 def _called(table: str) -> Callable[[str], str]:
