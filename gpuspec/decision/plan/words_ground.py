@@ -40,7 +40,9 @@ def ground_warning(decision: Decision, voice: Voice) -> str:
 def _by_place(plan: Plan, voice: Voice) -> dict[str, Ground]:
     """Return the ground of a plan by what runs where."""
     rows = plan.runs[["workload", "gpu"]].to_numpy(str)
-    places = [voice.say("{work}, {gpu}", work=work, gpu=gpu_name(gpu)) for work, gpu in rows]
+    places = [
+        voice.say("{work}, {gpu}", work=voice.say(work), gpu=gpu_name(gpu)) for work, gpu in rows
+    ]
     return dict(zip(places, plan.grounds, strict=True))
 
 
