@@ -66,9 +66,10 @@ def test_text_is_of_the_faces_of_the_suite_and_large_enough_to_read(printed):
     assert not [font.name for font in fonts.values() if not any(f in font.name for f in FACES)]
 
 
-def test_pages_and_tables_count_up(printed):
+def test_pages_and_tables_count_up_and_no_mark_is_left_over(printed):
     language, _, pdf = printed
     texts = pages(pdf)
+    assert not [text for text in texts if "**" in text]
     of = {"en": "page {} of {}", "zh": "第 {} 页，共 {} 页"}[language]
     for number, text in enumerate(texts, 1):
         assert of.format(number, len(texts)) in text

@@ -233,7 +233,8 @@ def measured_words(decision: Decision) -> str:
 
 
 def _by_place(plan: Plan) -> dict[str, Ground]:
-    places = [f"{r.workload}, {gpu_name(r.gpu)}" for r in rows(plan.runs)]
+    form = "{work}, {gpu}"
+    places = [say(form, work=say(r.workload), gpu=gpu_name(r.gpu)) for r in rows(plan.runs)]
     return dict(zip(places, plan.grounds, strict=True))
 
 
@@ -262,7 +263,8 @@ def orders_shown(plan: Plan) -> pd.DataFrame:
     """Return what is decided when, in words."""
     table = orders_table(plan)
     names = PAID | {"sell": "sold"}
-    return table.assign(what=[say(names.get(what, what)) for what in table["what"]])
+    shown = table.assign(what=[say(names.get(what, what)) for what in table["what"]])
+    return shown.rename(columns={"month": "order_month"})
 
 
 def effort_caption(s: Scenario) -> str:
