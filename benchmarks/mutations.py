@@ -34,6 +34,11 @@ NUMBERS = {
     "upgrade": "decision",
     "most": "decision",
     "worth": "decision",
+    "asking": "decision",
+    "quotes": "decision",
+    "api": "cost",
+    "export": "models",
+    "running": "decision",
     "catalog": "models",
     "validation": "memory",
 }
@@ -61,6 +66,11 @@ THEN = {
     "upgrade": ("decision_upgrade", "ways"),
     "most": ("decision_most",),
     "worth": ("decision_worth", "api_prices"),
+    "asking": ("asking",),
+    "quotes": ("topic_cost_prices", "decision_request"),
+    "api": ("api_prices", "decision_api"),
+    "export": ("catalog_export_class",),
+    "running": ("running",),
     "catalog": ("catalog",),
     "models": ("catalog_models", "catalog_models_config", "catalog_formats"),
 }

@@ -36,7 +36,7 @@ JOB: Plain = {
 COMMON = ("A100", "H100", "H200")
 PRICED = (*COMMON, "H100 PCIe", "H100 NVL", "a100-pcie-80", "A100 40GB SXM", "L40S", "B200")
 PRICED += ("MI300X", "H20", "H800")
-UNPRICED = ("H200 NVL", "A800", "GH200", "V100", "MI355X", "Rubin", "RTX PRO 6000", "GB200")
+UNPRICED = ("H200 NVL", "A800", "GH200", "V100", "MI455X", "Rubin", "RTX PRO 6000", "GB200")
 MODES = ("on-demand", "reserved-1yr", "reserved-3yr", "spot", "own")
 BILLIONS = {
     "Llama-3.2-1B": 1.2,

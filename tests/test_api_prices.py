@@ -7,13 +7,14 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gpuspec.base.errors import InputError
 from gpuspec.catalog.api_prices import TokenQuote, api_prices
 from gpuspec.catalog.tables import table_rows
 from gpuspec.decision.decide import decide
-from gpuspec.decision.plan.outside import by_api, nothing_done
+from gpuspec.decision.plan.outside import Outside, by_api, nothing_done
 from gpuspec.decision.plan.words_page import answer_page
 from gpuspec.decision.scenario import DecisionQuestion, scenario
 from gpuspec.formulas.cost import api_request_usd, even_requests
@@ -118,6 +119,13 @@ def test_a_fleet_wins_where_the_api_is_dear_and_never_where_a_full_one_costs_mor
     each = (1000 + 200) * 50 / 1e6
     assert dear["even_requests_month"] == pytest.approx(dear["month_usd"] / each)
     assert dear["even_requests_month"] < dear["carries_requests_month"]
+
+
+def test_a_month_by_api_is_the_cheapest_beside_the_median_of_the_providers() -> None:
+    offers = pd.DataFrame({"month_usd": [10.0, 20.0, 90.0]})
+    beside = Outside(0, requests_month=1000.0, plan_month_usd=50.0, offers=offers)
+    assert (beside.month_usd, beside.median_usd, beside.cheaper) == (10.0, 20.0, True)
+    assert beside.even_times == pytest.approx(5)  # 5,000 requests of a cent
 
 
 def test_the_small_team_is_told_that_an_api_costs_less() -> None:

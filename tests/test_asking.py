@@ -92,6 +92,12 @@ SAID = [
     ({"owned": "8 A100 80GB and 4 H100 PCIe"}, "owned[1].gpu", "h100-pcie-80"),
     ({"owned": "16张A100，8张H100"}, "owned[1].count", 8),
     ({"owned": "A100 x 8"}, "owned[0].gpu", "a100-sxm-80"),
+    ({"owned": "two DGX H100"}, "owned[0].count", 16),
+    ({"owned": "3 DGX A100 systems and 8 H200"}, "owned[0].count", 24),
+    ({"owned": "2台DGX A100"}, "owned[0].gpu", "a100-sxm-80"),
+    ({"owned": "1 x HGX A100 4-GPU"}, "owned[0].count", 4),
+    ({"deadline": "2 wks"}, "workloads[0].deadline_days", 14),
+    ({"concurrency": "64 concurrent requests"}, "workloads[0].concurrency", 64),
     ({"horizon_months": "2年"}, "horizon_months", 24),
     ({"horizon_months": "3 years"}, "horizon_months", 36),
     ({"regions": "中国"}, "allow.regions", ("China",)),
@@ -244,7 +250,7 @@ WRONG = [
     ("--deadline '2 weeks and 3 days'", "deadline"),
     ("--deadline 04.12.2026", "deadline"),
     ("--deadline '1.250 days'", "deadline"),
-    ("--owned 'one DGX A100'", "owned.gpu"),
+    ("--owned 'one DGX Z9'", "owned.gpu"),
     ("--budget 30k/parsec", "budget"),
     ("--budget -30k/month", "budget"),
     ("--budget '30000 EUR/month'", "budget"),
@@ -561,6 +567,9 @@ def test_empty_answers_take_what_is_shown_in_both_languages(asks, tmp_path):
         ("8B\nnone\nnone\n", "training"),
         ("8B\n5\n10 parsecs\n", "deadline"),
         ("8B\n5\n1B tokens, 2B tokens\n", "training"),
+        ("8B\n5\ntrain\n", "training"),
+        ("8B\n5\nlora or qlora, 1B tokens\n", "training"),
+        ("8B\n5\n10B tokens 30 parsecs\n", "deadline"),
         ("8B\n5\nnone\nlots\n", "budget"),
         ("8B\n5\nnone\nnone\n8xFoo\n", "owned"),
         ("x" * 5000, "model"),
@@ -574,6 +583,35 @@ def test_a_wrong_answer_in_a_pipe_is_one_sentence(asks, tmp_path, answers, field
     assert "is not valid; " in last
     assert done.stdout == ""
     assert not (tmp_path / "question.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "tokens", "documents", "days", "tuning"),
+    [
+        ("10B tokens 30天", 1e10, None, 30, "full"),
+        ("100亿 token 30天内", 1e10, None, 30, "full"),
+        ("QLoRA on 10k documents by friday", None, 1e4, 4, "qlora"),
+        ("LoRA微调 1万篇 周五前", None, 1e4, 4, "lora"),
+        ("1 billion tokens 2 weeks", 1e9, None, 14, "full"),
+        ("fine-tune 5M tokens", 5e6, None, 30, "full"),
+    ],
+)
+def test_what_is_trained_may_be_said_with_blanks_and_with_adapters(
+    asks, tmp_path, answer, tokens, documents, days, tuning
+):
+    assert asks(f"8B\nnone\n{answer}\n\n\n", "--save", "a.yaml").exit_code == 0
+    work = scenario(tmp_path / "a.yaml").workloads[0]
+    asked = None if documents else tokens
+    assert (work.documents, work.deadline_days, work.tuning) == (documents, days, tuning)
+    assert asked in (None, work.tokens)
+
+
+def test_an_amount_in_chinese_words_without_a_currency_says_what_it_is_taken_for(command):
+    line = ("plan", "--model", "8B", "--users", "50", "--budget")
+    assert "没有写明币种，按美元计" in command(*line, "20万", "--lang", "zh").stdout
+    assert "20万 names no currency" in command(*line, "20万").stdout
+    for clear in ("20万元", "200k", "20万 USD"):
+        assert "no currency" not in command(*line, clear).stdout
 
 
 def test_a_person_is_asked_again(asks, monkeypatch):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from babel.messages.pofile import read_po
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from scenarios import JOB, SERVICE
 
 from gpuspec.base.errors import InputError
 from gpuspec.constants.engine import engine
+from gpuspec.constants.ground import MEASURED
 from gpuspec.constants.training import training_ratio_interval
 from gpuspec.decision.decide import ONE, TIE, Decision, decide
 from gpuspec.decision.errors import Z80, own_spreads, stream, two_sided
@@ -25,7 +27,10 @@ from gpuspec.decision.plan import (
     panel,
     words,
     words_asked,
-    words_page,
+    words_cost,
+    words_ground,
+    words_limits,
+    words_sure,
     words_tables,
     words_worth,
 )
@@ -34,7 +39,8 @@ from gpuspec.decision.plan.record import answer_record
 from gpuspec.decision.plan.sensitivity import LOAD_ROWS, Gap, tornado
 from gpuspec.decision.plan.words_page import answer_page, rest_page
 from gpuspec.decision.plans import Policy
-from gpuspec.decision.scenario import asked_scenario, owned_list, scenario
+from gpuspec.decision.scenario import asked_scenario, owned_list, scenario, scenario_of
+from gpuspec.decision.scenario.line import Line
 from gpuspec.decision.settings import settings_table
 from gpuspec.decision.upgrade.tables import strategy_table, ways_table
 from gpuspec.decision.worth import worth
@@ -276,12 +282,12 @@ def test_equal_plans_are_called_equal_and_the_rule_is_named(both):
 
 
 def test_a_reason_is_told_only_where_it_is_one(both):
-    for text in words_page.reasons(both):
+    for text in words_sure.reasons(both):
         assert not re.search(r"\b0 %", text)
         assert "the same" not in text
     dearer = [p for p in both.plans[1:] for policy in p.policies if policy.kind == ONE]
     if dearer and not any(p.kind == ONE for p in both.best.policies):
-        assert any("One kind of GPU for all costs more" in t for t in words_page.reasons(both))
+        assert any("One kind of GPU for all costs more" in t for t in words_sure.reasons(both))
 
 
 def test_another_number_format_is_to_be_checked_and_has_its_price(both):
@@ -431,6 +437,23 @@ def test_simulations_tenants_and_images_are_told_too():
     assert "of 10 days" in table.loc["md", "Delivers"]
 
 
+def test_plans_that_no_draw_tells_apart_are_one_and_in_measured_ways():
+    asked = {"model": "Qwen2.5-72B", "users": 200, "isl": 8000, "owned": "8xA100"}
+    decision = decide(scenario_of(None, Line.ask(**asked, budget="30000/month")))
+    signed = [(p.key[1:], p.costs.tobytes()) for p in decision.plans]
+    assert len(set(signed)) == len(signed) > 1
+    assert [ground.code for ground in decision.best.grounds] == [MEASURED]  # TP 4, as TP 2 PP 2
+
+
+def test_a_price_that_flips_at_that_of_today_is_not_written_twice(both):
+    even = pd.DataFrame(
+        {"kind": "price", "what": "spot", "gpu": "h100-sxm-80", "at": [2.101], "value": [2.1]}
+    ).assign(far=0.001)
+    assert "a little above 2.10 USD an hour" in words_sure.changes(both, even)[0]
+    assert "a little below" in words_sure.changes(both, even.assign(at=2.099))[0]
+    assert "略低于" in words_sure.changes(both, even.assign(at=2.099), "zh")[0]
+
+
 def test_one_plan_alone_has_no_runner_up_and_nothing_flips_it():
     one = {"allow.gpus": "H100", "allow.modes": "on-demand", "workloads": [SERVICE]}
     found = decided(one)
@@ -473,9 +496,9 @@ def test_each_load_that_flips_the_choice_is_a_sentence_in_both_languages(both):
         if what == "horizon":  # has no factor
             continue
         even = pd.DataFrame([{"kind": "load", "what": name, "at": 1.5, "far": 0.4}])
-        (said,) = words_page.changes(both, even)
+        (said,) = words_sure.changes(both, even)
         assert said == f"{name[0].lower()}{name[1:]} at 1.5 times what was asked"
-        (said,) = words_page.changes(both, even, "zh")
+        (said,) = words_sure.changes(both, even, "zh")
         assert re.fullmatch(r"[^a-z]*(token)?[^a-z]*变为设定值的 1.5 倍", said)
 
 
@@ -609,11 +632,12 @@ def test_page_one_is_chinese_throughout(which, request):
 
 def templates():
     """All sentences that are chosen by name."""
-    for module in (words, words_page, words_asked, words_worth):
+    every = (words, words_cost, words_limits, words_sure, words_ground, words_asked, words_worth)
+    for module in every:
         for name, value in vars(module).items():
             if name.isupper() and isinstance(value, dict):
                 yield from value.values()
-    yield from words_page.RULE
+    yield from words_sure.RULE
 
 
 def test_every_sentence_has_a_translation_with_the_same_places():

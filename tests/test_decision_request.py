@@ -231,3 +231,23 @@ def test_no_price_flips_what_time_decides():
     rows = request(found, worth(found)).to_dict("records")
     assert rows
     assert {row["flips_below"] + row["flips_above"] for row in rows} == {""}
+
+
+def test_a_request_that_is_filled_in_is_not_written_over(command, tmp_path):
+    line = ("quotes", "--model", "8B", "--users", "50", "-o", "asked.csv")
+    assert command(*line).returncode == command(*line).returncode == 0
+    path = tmp_path / "asked.csv"
+    rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8"))))
+    rows[0]["price"] = "1.23"
+    path.write_text(csv_text(list(rows[0]), rows), "utf-8")
+    again = command(*line)
+    assert again.returncode == 2
+    assert "it holds prices that were filled in" in again.stderr
+    assert "1.23" in path.read_text("utf-8")
+
+
+def test_sellers_of_another_region_are_not_named(command):
+    line = ("quotes", "--model", "70B", "--users", "2000", "--gpus", "H200")
+    here, there = (command(*line, *more).stdout for more in ((), ("--regions", "China")))
+    assert "China market" not in here
+    assert "China market" in there

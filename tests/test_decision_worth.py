@@ -63,6 +63,12 @@ def test_two_normal_plans_are_worth_what_the_integral_says(mean, known, unknown)
             assert found[:, place].std() == pytest.approx(errors.mean(), rel=0.5)
 
 
+def test_what_is_signed_is_the_cheapest_plan_wherever_it_stands():
+    costs = np.array([[9.0, 9.0, 9.0], [1.0, 3.0, 8.0], [2.0, 2.0, 9.0]])
+    assert perfect_usd(costs)[0] == pytest.approx(1 / 3)  # the second is signed, and loses 1 once
+    assert perfect_usd(costs[::-1]) == perfect_usd(costs)
+
+
 def test_noise_alone_is_worth_nothing_and_nothing_flips_without_a_flip():
     costs, told, other = two_plans(10, 0, 20)
     values = [partial_usd(costs, n[None])[0] for n in (told, other)]
@@ -72,6 +78,23 @@ def test_noise_alone_is_worth_nothing_and_nothing_flips_without_a_flip():
     assert perfect_usd(far)[0] == 0
     assert partial_usd(costs[:1], told[None]) == (0, 0)
     assert partial_usd(costs, np.ones((1, DRAWS)))[0] == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_many_numbers_that_say_nothing_of_many_plans_are_not_worth_their_noise(seed):
+    draw = np.random.default_rng(seed)
+    costs, noise = draw.normal(100, 1, (6, 2000)), draw.normal(size=(8, 2000))
+    assert partial_usd(costs, noise)[0] < 0.03  # a regression on the own draws says 0.14
+
+
+def test_what_stays_unknown_and_bends_the_cost_does_not_move_the_choice():
+    """Of two plans the second costs 0.5 + known + 2 (unknown squared - 1) more."""
+    known, unknown = np.random.default_rng(1).normal(size=(2, 20_000))
+    more = 0.5 + known + 2 * (unknown**2 - 1)
+    costs = np.stack([np.full_like(more, 100.0), 100 + more])
+    usd, error = partial_usd(costs, known[None], unknown[None])
+    assert usd == pytest.approx(analytic(0.5, 1.0), abs=4 * error + 0.01)
+    assert usd == pytest.approx(partial_usd(costs, known[None])[0], abs=0.04)
 
 
 def test_an_independent_number_beside_it_changes_nothing():
@@ -118,6 +141,16 @@ def test_a_part_is_never_below_nothing_nor_above_everything(seed, plans, numbers
     assert usd == partial_usd(costs * 7, known * 3 + 1)[0] / 7 or usd == pytest.approx(
         partial_usd(costs * 7, known * 3 + 1)[0] / 7
     )
+
+
+def test_several_together_are_worth_at_least_what_each_of_them_is():
+    parts = [
+        worths.Known(worths.QUOTE, (i,), (gpu,), (), "", usd, 1.0, np.nan)
+        for i, (gpu, usd) in enumerate([("h100-sxm-80", 7.0), ("h200-sxm-141", 10.0)])
+    ]
+    told = worths._together(worths.QUOTES, parts, 8.0, 0.5)  # as a regression on both may say
+    assert (told.usd, told.error_usd, told.offers) == (10.0, 1.0, (0, 1))
+    assert worths._together(worths.QUOTES, parts, 12.0, 0.5)[5:7] == (12.0, 0.5)
 
 
 def test_regret_is_the_loss_against_the_best_of_the_draw():

@@ -391,6 +391,7 @@ def test_the_parser_of_a_source_that_cannot_be_imported_is_made_of_it(
         "@click.option('--tp', '--tp_size', type=int, default=BuildConfig.tp)\n"
         "@optgroup.option('--kind', type=click.Choice(['a', 'b']), required=True)\n"
         "@click.option('--on/--off', default=True)\n@click.pass_obj\n"
+        "@stability_option('--cache', type=click.Choice(['fp8']), status='beta', help='')\n"
         "def go(model, tp): ...\n"
         "@click.group()\n@click.option('--level', type=click.IntRange(min=1))\n"
         "def main(level): ...\n",
@@ -399,19 +400,21 @@ def test_the_parser_of_a_source_that_cannot_be_imported_is_made_of_it(
     monkeypatch.syspath_prepend(str(tmp_path))
     parser = tool.Declared("own.py", "main", tool.Declared("own.py", "go"))
     parser.parse_args(["--level", "2", "go", "m", "--tp_size", "8", "--kind", "a", "--off"])
+    parser.parse_args(["go", "m", "--kind", "a", "--cache", "fp8"])
     for wrong in (
         ["go", "m", "--kind", "c"],
         ["go", "m", "--kind", "a", "--tp", "x"],
         ["go", "m"],
         ["go", "m", "--kind", "a", "--pp", "2"],
+        ["go", "m", "--kind", "a", "--cache", "fp4"],
         ["--level", "0", "go", "m", "--kind", "a"],
     ):
         with pytest.raises(click.ClickException):
             parser.parse_args(wrong)
     rows = {name: kind for name, kind, _ in tool.Declared("own.py", "go").rows()}
-    assert rows == dict.fromkeys(("--tp", "--tp_size", "--kind"), "value") | dict.fromkeys(
-        ("--on", "--off"), "flag"
-    )
+    assert rows == dict.fromkeys(
+        ("--tp", "--tp_size", "--kind", "--cache"), "value"
+    ) | dict.fromkeys(("--on", "--off"), "flag")
 
 
 def test_a_measured_step_comes_back_to_the_estimate(tmp_path: Path, command: Command) -> None:

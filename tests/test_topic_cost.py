@@ -249,7 +249,7 @@ def test_bad_input_is_named(field, value):
         money.CostQuestion.ask(gpus="H100", **{field: value})
 
 
-@pytest.mark.parametrize("name", ["MI355X", "L40S"])
+@pytest.mark.parametrize("name", ["MI455X", "L40S"])
 def test_a_gpu_without_prices_is_named_in_every_list_and_breaks_no_picture(name):
     asked = money.CostQuestion.ask(gpus=name, today="2026-11-26")
     device = asked.gpus[0]
@@ -260,9 +260,9 @@ def test_a_gpu_without_prices_is_named_in_every_list_and_breaks_no_picture(name)
     said = words.age_sentences(asked)
     assert f"{device} has no price" in said
     assert "No price that is used" not in said
-    if name == "MI355X":
+    if name == "MI455X":
         assert tokens["way"].tolist() == money.age_table(asked)["way"].tolist() == ["no price"]
-        assert "no price of mi355x-oam-288" in words.work_finding(tokens, "A token", "USD")
+        assert "no price of mi455x-oam-432" in words.work_finding(tokens, "A token", "USD")
     breaks, months = money.break_even_table(asked), money.month_curves(asked, device)
     for finding in (
         words.break_even_finding(asked, breaks),

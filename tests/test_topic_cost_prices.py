@@ -5,6 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 
+from gpuspec import catalog
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.paths import DATA
 from gpuspec.catalog import load_table
@@ -121,6 +122,10 @@ def test_a_quote_file_with_another_column_is_refused(tmp_path):
     path.write_text("gpu,mode,prize\nH100,spot,2\n")
     with pytest.raises(UnknownNameError, match="prize"):
         prices.read_quotes(path)
+    for mark in ";\t":  # as spreadsheets of other countries write
+        path.write_text("gpu,mode,price\nH100,spot,2\n".replace(",", mark))
+        with pytest.raises(InputError, match="with commas between the columns"):
+            prices.read_quotes(path)
 
 
 @pytest.mark.parametrize(
@@ -389,14 +394,38 @@ def test_offers_know_what_they_bind_to(tmp_path):
 
 
 def test_gpus_without_a_price_are_named_with_the_ways_that_lack_one():
-    found = prices.unpriced(["H100", "MI355X", "L40S"])
+    found = prices.unpriced(["H100", "MI455X", "L40S"])
     assert found == [
-        ("mi355x-oam-288", list(prices.MODES)),
+        ("mi455x-oam-432", list(prices.MODES)),
         ("l40s-pcie-48", ["reserved-1yr", "reserved-3yr", "spot", "own"]),
     ]
     assert prices.unpriced(["L40S"], ["on-demand"]) == []
-    quoted = offers_of("MI355X", quotes="MI355X:own-server=500000", today=TODAY)
-    assert prices.unpriced(["MI355X"], ["own", "spot"], quoted) == [("mi355x-oam-288", ["spot"])]
+    quoted = offers_of("MI455X", quotes="MI455X:own-server=500000", today=TODAY)
+    assert prices.unpriced(["MI455X"], ["own", "spot"], quoted) == [("mi455x-oam-432", ["spot"])]
+
+
+def test_a_price_that_is_known_in_another_region_alone_is_told(command):
+    assert prices.priced_elsewhere(["h20-sxm-96", "mi455x-oam-432"], ()) == {
+        "China": ["h20-sxm-96"]
+    }
+    assert prices.priced_elsewhere(["h20-sxm-96"], ("China",)) == {}
+    known = "Prices of Ascend 910B are known in China: name it as the region, or give a quote."
+    line = ("plan", "--model", "8B", "--users", "50", "--gpus", "H200,Ascend 910B")
+    assert known in command(*line).stdout
+    there = command(*line, "--regions", "China").stdout
+    assert "no price is known" not in there
+    assert "are known in" not in there
+    assert "known in China" in command("prices", "H20").stdout
+
+
+@pytest.mark.parametrize("gpu", ["H100", "H200", "H800", "Ascend 910B", "Ascend 910C"])
+def test_a_year_s_rent_in_china_is_that_of_the_rows_from_there(gpu):
+    table = load_table("prices-rental")
+    rows = table[(table["region"] == "China") & (table["mode"] == "reserved-1yr")]
+    rows = rows[(rows["gpu_id"] == catalog.gpu(gpu).id) & (rows["as_of"] >= "2026-08-01")]
+    there = offers_of(gpu, ["reserved-1yr"], regions="China", currency="CNY", today=TODAY)
+    price = (there["hour_usd"] / there["carried"]).iloc[0]
+    assert price == pytest.approx(rows["price_gpu_hour"].median(), rel=0.02)
 
 
 def test_licence_support_and_line_are_paid_where_they_are_set():

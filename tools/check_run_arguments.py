@@ -192,14 +192,15 @@ class Declared:
     def _param(self, call):
         import click
 
-        if call.func.attr not in ("option", "argument"):
+        kind = getattr(call.func, "attr", getattr(call.func, "id", ""))  # also stability_option
+        if not kind.endswith(("option", "argument")):
             return None
         given = {k.arg: k.value for k in call.keywords}
         names = [literal(a) for a in call.args]
         told = {n: literal(given[n]) for n in ("is_flag", "required", "multiple") if n in given}
         told |= {"nargs": literal(given["nargs"])} if "nargs" in given else {}
         told["type"] = self._type(given.get("type"), click)
-        if call.func.attr == "argument":
+        if kind == "argument":
             return click.Argument(names, type=told["type"])
         flag = told.get("is_flag") or any("/--" in n for n in names)
         return click.Option(names, **({n: v for n, v in told.items() if n != "type" or not flag}))

@@ -154,6 +154,8 @@ def _check_header(
 ) -> None:
     if problem:
         raise InputError(field, shown, problem)
+    if len(cells) == 1 and any(mark in cells[0] for mark in ";\t"):
+        raise InputError(field, shown, "save it with commas between the columns")
     for column in cells:
         if known and column not in known:
             raise UnknownNameError(f"{shown} column", column, known)

@@ -77,10 +77,13 @@ def gpu_titles() -> dict[str, str]:
 
     >>> gpu_titles()["h200-sxm-141"], gpu_titles()["a100-sxm-40"], gpu_titles()["l40s-pcie-48"]
     ('H200 SXM', 'A100 SXM 40 GB', 'L40S PCIe')
+    >>> gpu_titles()["ascend-910b-oam-64"], gpu_titles()["rubin-superchip-288"]
+    ('Ascend 910B', 'Rubin')
     """
-    parts = {row["id"]: _TITLE.fullmatch(row["id"]) for row in table_rows("gpus")}
+    names = {str(row["id"]): str(row["name"]) for row in table_rows("gpus")}
+    parts = {key: _TITLE.fullmatch(key) for key in names}
     short = {
-        key: " ".join(filter(None, (p["family"].upper().replace("-", " "), _FORMS[p["form"]])))
+        key: " ".join(filter(None, (_family(p["family"], names[key]), _FORMS[p["form"]])))
         for key, p in parts.items()
         if p
     }
@@ -89,6 +92,13 @@ def gpu_titles() -> dict[str, str]:
         key: f"{title} {parts[key]['memory']} GB" if title in twice else title  # type: ignore[index]
         for key, title in short.items()
     }
+
+
+def _family(family: str, name: str) -> str:
+    """Return the family of an id as the full name writes it, in capitals where that has it not."""
+    words = family.replace("-", " ")
+    start = name.lower().find(words)
+    return name[start : start + len(words)] if start >= 0 else words.upper()
 
 
 def server(name: str, data: _Folder = None) -> Server:

@@ -37,6 +37,17 @@ def usual(regions: Iterable[str]) -> bool:
     return any(row["usual"] for row in table_rows("regions") if row["id"] in {*regions})
 
 
+def elsewhere(regions: Iterable[str]) -> set[str]:
+    """Return the places that lie in other regions alone; without regions, in none of the usual.
+
+    >>> "China" in elsewhere([]), "us-east-1" in elsewhere([]), "China" in elsewhere(["China"])
+    (True, False, False)
+    """
+    rows = [str(row["id"]) for row in table_rows("regions")]
+    here = [*regions] or [name for name in rows if usual([name])]
+    return {*places_of(rows)} - {*places_of(here)}
+
+
 def region_title(name: str) -> str:
     """Return how a region is called in a sentence; a place stays as it is printed.
 

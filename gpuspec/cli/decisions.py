@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from gpuspec.base.errors import InputError
 from gpuspec.cli.asking import asking
 from gpuspec.cli.common import (
     UNANSWERED,
@@ -134,10 +135,14 @@ def ask_quotes(
     from gpuspec.decision.plan.words_page import decision_finding
     from gpuspec.decision.plan.words_worth import request_sentence
     from gpuspec.decision.worth import worth
+    from gpuspec.topics.cost.prices.quotes import answered_rows
 
     path = path_of("output", output) if output else None
     if path:
         check_writable("output", path)
+        if path.is_file() and answered_rows(path):
+            valid = "it holds prices that were filled in; name another file"
+            raise InputError("output", str(path), valid)
     decision, lang = decide(question.over(changes)), question.language
     known = worth(decision)
     rows = request(decision, known, lang).to_dict("records")
@@ -237,6 +242,7 @@ def upgrade(question: "UpgradeQuestion", changes: dict[str, object], as_json: bo
     from gpuspec.decision.plan.words_line import assumed_text
     from gpuspec.decision.scenario import scenario_of
     from gpuspec.decision.upgrade import words
+    from gpuspec.views.columns import amount
 
     if changes:
         laid = scenario_of(question.scenario, question, changes, question.language)
@@ -253,7 +259,7 @@ def upgrade(question: "UpgradeQuestion", changes: dict[str, object], as_json: bo
         return
     money = ("expected_usd", "upfront_usd")
     rows = [
-        [words.NAMES[r["strategy"]], *(f"{r[c]:,.0f}" for c in money), r["meaning"]]
+        [words.NAMES[r["strategy"]], *(amount(r[c]) for c in money), r["meaning"]]
         for r in table.to_dict("records")
     ]
     print_table(headings("strategy", *money, "meaning"), rows)

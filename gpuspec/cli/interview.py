@@ -47,6 +47,9 @@ QUESTIONS = {
     ),
 }
 """Question, default and what is valid, by the field that it fills."""
+_TUNING = re.compile(r"(?<![a-z])q?lora(?![a-z])", re.I)
+_WORK = re.compile(r"\b(?:train(?:ing)?|fine-?tun(?:e|ing)|on|with)\b|训练|微调", re.I)
+"""Words of a training that name no amount."""
 _BETWEEN = re.compile(
     r"\s*(?:[,，;；、]\s*(?:in|within|by)?|\bin\b|\bwithin\b|(?=\bby\b))\s*", re.I
 )
@@ -164,15 +167,21 @@ def _checked(field: str, text: str, given: dict[str, object]) -> dict[str, objec
 
 
 def _trained(text: str) -> dict[str, object]:
-    """Read what is trained and by when: tokens or documents, a time or a day.
+    """Read what is trained and by when: tokens or documents, a time or a day, and adapters.
 
     >>> _trained("1B tokens in 30d"), _trained("1万篇，周五")
     ({'tokens': '1B tokens', 'deadline': '30d'}, {'documents': '1万篇', 'deadline': '周五'})
+    >>> _trained("QLoRA on 10k documents friday")
+    {'tuning': 'qlora', 'documents': '10k documents', 'deadline': 'friday'}
     """
     from gpuspec.catalog.phrases import phrase
 
-    found: dict[str, object] = {}
-    for part in filter(None, _BETWEEN.split(text)):
+    ways = {way.lower() for way in _TUNING.findall(text)}
+    found: dict[str, object] = {"tuning": min(ways)} if ways else {}
+    rest = _WORK.sub(" ", _TUNING.sub(" ", text)).strip()
+    if len(ways) > 1 or not (ways or rest):
+        raise InputError("training", text, "say it " + QUESTIONS["training"][2])
+    for part in (piece for whole in _BETWEEN.split(rest) for piece in _apart(whole)):
         said = phrase(part)
         unit = said.unit if said else ""
         field = unit if unit in ("tokens", "documents") else "deadline"
@@ -180,3 +189,19 @@ def _trained(text: str) -> dict[str, object]:
             raise InputError("training", text, "say it " + QUESTIONS["training"][2])
         found[field] = part
     return found
+
+
+def _apart(text: str) -> list[str]:
+    """Part an amount of training from the time that a blank sets off.
+
+    >>> _apart("10B tokens 30天"), _apart("friday")
+    (['10B tokens', '30天'], ['friday'])
+    """
+    from gpuspec.catalog.phrases import phrase
+
+    words = text.split()
+    for place in range(1, len(words)):
+        said = phrase(" ".join(words[:place]))
+        if said and said.unit in ("tokens", "documents"):
+            return [" ".join(words[:place]), " ".join(words[place:])]
+    return [text] if words else []

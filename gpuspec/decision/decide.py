@@ -300,6 +300,7 @@ def _split_works(problem: Problem, found: Found | None) -> set[int]:
 
 def ranked(scenario: Scenario, plans: Sequence[Plan]) -> tuple[Plan, ...]:
     """Return plans in order of their cost, the same ones joined; of equal ones the simplest first.
+    Those that sign the same and cost the same in every draw are one, in the ways of nearest ground.
 
     Where regret counts, in order of theirs; where another objective does, the free plan stays
     first.
@@ -309,7 +310,9 @@ def ranked(scenario: Scenario, plans: Sequence[Plan]) -> tuple[Plan, ...]:
         same = joined.get(plan.key)
         joined[plan.key] = plan if same is None else same.named(*plan.policies)
     order = sorted(joined.values(), key=lambda plan: plan.expected_usd)
-    if scenario.objective not in ("cost", "regret"):
+    by_cost = scenario.objective in ("cost", "regret")
+    order = _told_apart(order) if by_cost else order
+    if not by_cost:
         free = next(plan for plan in order if Policy(MIX) in plan.policies)
         return (free, *(plan for plan in order if plan is not free))
     least = order[0].expected_usd
@@ -323,6 +326,40 @@ def ranked(scenario: Scenario, plans: Sequence[Plan]) -> tuple[Plan, ...]:
         lost = regrets_usd(np.array([plan.costs for plan in (first, *rest)]))[:, 0]
         return tuple((first, *rest)[i] for i in np.argsort(lost, kind="stable"))
     return (first, *rest)
+
+
+def _told_apart(order: Sequence[Plan]) -> list[Plan]:
+    """Return plans in their order, in the ways of nearest ground that cost the same in every draw;
+    those joined between which no draw and no contract decides then.
+    """
+    kept: dict[tuple[object, ...], Plan] = {}
+    for plan in map(_nearest, order):
+        key = (*plan.key[1:], plan.costs.tobytes())
+        kept[key] = kept[key].named(*plan.policies) if key in kept else plan
+    return list(kept.values())
+
+
+def _nearest(plan: Plan) -> Plan:
+    """Return a plan with its works in ways of nearer ground, where no draw tells the ways apart."""
+    cho, options = plan.problem.choices, plan.problem.options
+    place = np.stack([cho.workload, cho.round, cho.venue, cho.kind, cho.share_from, cho.share_to])
+    for w, way in dict.fromkeys(
+        zip(cho.workload[plan.columns], cho.way[plan.columns], strict=True)
+    ):
+        codes = options[w].cells["ground"]
+        for other in sorted(np.flatnonzero(codes < codes[way]), key=lambda i: int(codes[i])):
+            mine = plan.taken[(cho.workload[plan.taken] == w) & (cho.way[plan.taken] == way)]
+            alike = (place[:, :, None] == place[:, None, mine]).all(axis=0)
+            alike &= (cho.way == other)[:, None]
+            if not alike.any(axis=0).all():
+                continue
+            taken = plan.chosen.taken.copy()
+            taken[mine], taken[alike.argmax(axis=0)] = 0.0, 1.0
+            found = replace(plan, chosen=replace(plan.chosen, taken=taken))
+            if np.array_equal(found.costs, plan.costs) and (found.kept >= plan.kept).all():
+                plan = found
+                break
+    return plan
 
 
 def _without(plan: Plan, kind: str) -> Plan:

@@ -15,6 +15,7 @@ from gpuspec.decision.errors import two_sided
 from gpuspec.decision.options import _Drawn, _job
 from gpuspec.decision.plan import most
 from gpuspec.decision.plan.most import MostQuestion, grown, largest
+from gpuspec.decision.plan.request import flip_times
 from gpuspec.decision.programme import Model
 from gpuspec.decision.recourse import layered, tail_of
 from gpuspec.decision.scenario import Scenario
@@ -214,3 +215,11 @@ def test_a_faster_token_is_a_stricter_limit(monkeypatch):
     monkeypatch.setattr(most, "mtok_usd", lambda d, place: 1 / d.scenario.workloads[0].tpot_limit_s)
     found = most.most(MostQuestion.ask(mtok_usd=40), asked(workloads=[CHAT]))
     assert 0.025 <= found.tpot_s <= 0.025 * 1.02
+
+
+def test_the_nearest_price_at_which_another_plan_wins_flips_the_answer():
+    # 10 p + 20 against 30 p + 10 (even at 0.5), 50 p + 12 (0.2), 5 p + 30 (2), 4 p + 50 (5)
+    paid, rest = np.array([10.0, 30.0, 50.0, 5.0, 4.0]), np.array([20.0, 10.0, 12.0, 30.0, 50.0])
+    assert flip_times(paid, rest, 1e-6) == (0.5, 2.0)
+    assert flip_times(paid[:1], rest[:1], 1e-6) == (-np.inf, np.inf)
+    assert flip_times(np.array([10.0, 10.0]), np.array([1.0, 2.0]), 1e-6) == (-np.inf, np.inf)

@@ -7,7 +7,7 @@ open, and beside them what to ask and what the answer rests on today.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from gpuspec.base.lazy import pd
 from gpuspec.base.units import HOURS_MONTH
 from gpuspec.catalog import load_table
+from gpuspec.catalog.regions import elsewhere
 from gpuspec.decision.decide import Decision
 from gpuspec.decision.errors import market_factors
 from gpuspec.decision.options import JOBS
@@ -98,7 +99,7 @@ def _row(decision: Decision, place: int, table: pd.DataFrame, voice: Voice) -> d
     found |= own if offer["tier"] == ALL_IN else {}
     return found | {
         "price": f"{now:.10g}" if offer["quoted"] else "",
-        "ask": _whom(offer, voice),
+        "ask": _whom(offer, decision.scenario.allow.regions, voice),
         "number": _number(decision, place),
         "region": offer["region"] or found["region"],
         "provider": offer["provider"] if offer["quoted"] else "",
@@ -170,14 +171,15 @@ def _network(decision: Decision, gpu: str, voice: Voice) -> str:
     return voice.say("InfiniBand or RoCE, {rate} GB/s a node", rate=f"{rate:g}")
 
 
-def _whom(offer: Mapping[str, Any], voice: Voice) -> str:
-    """Say who sells it: those who printed a rent of the GPU, the newest first."""
+def _whom(offer: Mapping[str, Any], regions: Sequence[str], voice: Voice) -> str:
+    """Say who sells it there: those who printed a rent of the GPU, the newest first."""
     if offer["mode"] == "own":
         return voice.say("server vendors and resellers")
     if offer["tier"] not in ("specialist", "hyperscaler"):
         return str(offer["provider"])
     table = load_table("prices-rental")
     mine = table[table["used"] & (table["gpu_id"] == offer["gpu"])]
+    mine = mine[~mine["region"].isin(elsewhere(regions))]
     mine = mine[mine["tier"] == offer["tier"]].sort_values("as_of", ascending=False, kind="stable")
     names = list(dict.fromkeys(mine["provider"]))[:MOST_NAMES]
     kind = voice.say("specialist clouds" if offer["tier"] == "specialist" else "hyperscalers")
@@ -272,16 +274,33 @@ def flips(decision: Decision, place: int) -> list[float]:
     spent = np.array([spent_usd(plan, place) for plan in plans])
     firm = spent[:, 0] / seen + spent[:, 1]
     mean = np.array([plan.expected_usd for plan in plans]) - spent.sum(axis=1)
-    more, gap = firm - firm[0], mean - mean[0]
+    at = flip_times(firm, mean, 1e-6 * max(abs(best.expected_usd), 1.0))
+    offer = {str(k): v for k, v in offers.iloc[place].items()}
+    values = decision.scenario.operating
+    return [quoted_price(offer, one, values) if np.isfinite(one) else np.nan for one in at]
+
+
+def flip_times(paid: np.ndarray, rest: np.ndarray, least: float) -> tuple[float, float]:
+    """Return the times a price below and above which the first plan is not the cheapest any more;
+    infinite where none within `FAR` does it.
+
+    Parameters
+    ----------
+    paid, rest : array (P,)
+        What plans pay at that price, and what they pay whatever it is, USD.
+    least : float
+        Difference of what is paid below which two plans pay the same, USD.
+
+    >>> flip_times(np.array([10.0, 30.0, 5.0]), np.array([20.0, 10.0, 30.0]), 1e-6)
+    (0.5, 2.0)
+    """
+    more, gap = paid - paid[0], rest - rest[0]
     with np.errstate(divide="ignore", invalid="ignore"):
         at = -gap / more
-    able = (at > 0) & (at < FAR)
-    steep = np.abs(more) > 1e-6 * max(abs(best.expected_usd), 1.0)
-    below = at[able & steep & (more > 0)].max(initial=-np.inf)
-    above = at[able & steep & (more < 0)].min(initial=np.inf)
-    offer = {str(k): v for k, v in offers.iloc[place].items()}
-    values, ends = decision.scenario.operating, (below, above)
-    return [quoted_price(offer, at, values) if np.isfinite(at) else np.nan for at in ends]
+    able = (at > 0) & (at < FAR) & (np.abs(more) > least)
+    below = at[able & (more > 0)].max(initial=-np.inf)
+    above = at[able & (more < 0)].min(initial=np.inf)
+    return float(below), float(above)
 
 
 def spent_usd(plan: Plan, place: int) -> tuple[float, float]:

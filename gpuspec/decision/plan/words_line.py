@@ -16,6 +16,7 @@ from gpuspec.views.words import gpu_name
 SAID = {
     "model": "{said} is taken as {value}, a typical model of that size (of {works}).",
     "tokens": "{works}: {value} tokens a run, which take {said} of the hours on {gpu}.",
+    "budget": "{said} names no currency and is taken in USD: 元 after it for yuan.",
 }
 """What is said of a field that stands for something less exact."""
 NOT_STATED = {

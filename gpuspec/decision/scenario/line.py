@@ -14,7 +14,7 @@ from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError, UnknownNameError, renamed
 from gpuspec.base.files import MOST_SCENARIO_BYTES, read_text
 from gpuspec.base.units import NODE_GPUS
-from gpuspec.catalog import fields, gpu
+from gpuspec.catalog import fields, gpu, server
 from gpuspec.catalog.api_prices import TokenQuote, token_quote
 from gpuspec.catalog.models.typical import typical_model
 from gpuspec.catalog.phrases import (
@@ -71,6 +71,7 @@ TENANTS = (
     "between (columns: docs/mig.md)"
 )
 OWNED = "write it as 16 x A100, 8 x H100 or 8张A100, or none"
+SERVERS = "say how many GPUs a server has, such as 2台8卡A100 or 2 nodes of 8 A100"
 DEADLINE = "give a time such as 30d, 2 weeks or 7天, or a day such as 2026-12-04 or friday"
 _DAYS = Said(0, 36_500, "days", above=True)
 _COUNT = r"([0-9]{1,9}|[一二两三四五六七八九十百千]{1,7}|[a-zA-Z]{3,6}(?=\s))"
@@ -80,9 +81,12 @@ _NODES = re.compile(
     rf"{_COUNT}\s*[x×*张块卡个]?\s*([^\W\d_].*?)\s*(?:服务器|整机|机器)?"
 )
 _PLURAL = re.compile(r"(.*?\d(?:gb?)?)s?(?:\s+gpus?|\s+cards?)?", re.IGNORECASE)
+_SYSTEMS = re.compile(r"\s*(?:servers?|systems?|nodes?|服务器|整机|机器)$", re.IGNORECASE)
 _COUNT_LAST = re.compile(r"(\S.*?)\s*[x×*]\s*([0-9]{1,9})\s*[张块卡个]?")
 _DATE = re.compile(r"[0-9]{1,2} ?[月日]前?")
 """The 30th, or 30 days; March, or 3 months."""
+_WORDED = re.compile("[百千万亿]")
+"""Who writes amounts so may think of yuan."""
 _KINDS = re.compile(r"\s*(?:[,;，；、+]|\band\b|和)\s*")
 
 
@@ -141,17 +145,37 @@ def owned_list(text: str) -> list[dict[str, str | int]]:
         return []
     owned: list[dict[str, str | int]] = []
     for part in _KINDS.split(normalize("NFKC", text).strip()):
-        if match := _NODES.fullmatch(part):
-            nodes, each, name = _number(match[1]), _number(match[2]), match[3]
-            count = nodes * each if nodes is not None and each is not None else None
+        match = _NODES.fullmatch(part)
+        if match and (each := _number(match[2])) is not None:  # DGX is no number
+            nodes, name = _number(match[1]), match[3]
+            count = nodes * each if nodes is not None else None
         elif match := _COUNTED.fullmatch(part):
             count, name = _number(match[1]), match[2]
         elif match := _COUNT_LAST.fullmatch(part):
             count, name = numeral(match[2]), match[1]
         if not match or count is None:
             raise InputError("", text, OWNED)
-        owned.append({"gpu": _singular(name), "count": count})
+        owned.append(_held(_singular(name), count))
     return owned
+
+
+def _held(name: str, count: int) -> dict[str, str | int]:
+    """Return GPUs by their name, or those of so many servers that go by it.
+
+    >>> _held("H100", 8), _held("DGX H100", 2)
+    ({'gpu': 'H100', 'count': 8}, {'gpu': 'h100-sxm-80', 'count': 16})
+    """
+    try:
+        gpu(name)
+    except UnknownNameError:
+        try:
+            found = server(_SYSTEMS.sub("", name.removeprefix("台")).strip())
+        except UnknownNameError:
+            return {"gpu": name, "count": count}
+        except InputError:  # several servers of that name
+            raise InputError("gpu", name, SERVERS) from None
+        return {"gpu": found.gpu_id, "count": count * found.gpu_count}
+    return {"gpu": name, "count": count}
 
 
 def _singular(name: str) -> str:
@@ -411,6 +435,10 @@ def question_of(line: Line, language: str | None = None) -> dict[str, Any]:
         assumed = [row for row in assumed if row["field"] != f"workloads[{place}].tokens"]
         share = f"{line.ai_share * 100:.3g} %"
         assumed.append({"field": f"workloads[{place}].tokens", "said": share})
+    if _WORDED.search(line.budget or "") and not any(
+        u for _, u in said_budget(line.budget or "").values()
+    ):
+        assumed.append({"field": "budget", "said": str(line.budget)})
     title = say(", ").join(map(say, works))
     if not {"service", "training"}.isdisjoint(works):
         title = say("{model}: {works}", model=model, works=title)

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog.api_prices import YOURS
+from gpuspec.catalog.regions import region_title
 from gpuspec.topics.cost import CostQuestion
 from gpuspec.topics.cost.hours import MODE_NAMES
-from gpuspec.topics.cost.prices import age_warnings
+from gpuspec.topics.cost.prices import age_warnings, priced_elsewhere
 from gpuspec.topics.cost.prices.age import LATER
 from gpuspec.views.amounts import money
 from gpuspec.views.columns import amount
@@ -281,6 +282,9 @@ def unpriced_sentences(question: CostQuestion) -> list[str]:
         one = "{gpus} has no price at all: give a quote."
         many = "{gpus} have no price at all: give a quote."
         said.append(say(one if len(nowhere) == 1 else many, gpus=listed(nowhere)))
+    for place, gpus in priced_elsewhere(nowhere, question.regions).items():
+        text = "Prices of {gpus} are known in {region}: name it as the region, or give a quote."
+        said.append(say(text, gpus=listed(gpus), region=listed([region_title(place)])))
     ways: dict[tuple[str, ...], list[str]] = {}
     for gpu, modes in missing:
         if gpu not in nowhere:

@@ -51,3 +51,4 @@ from gpuspec.topics.cost.prices.records import (
     power_w_gpu,
     rated_w_gpu,
 )
+from gpuspec.topics.cost.prices.sources import priced_elsewhere

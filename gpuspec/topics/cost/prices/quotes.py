@@ -148,6 +148,15 @@ def open_rows(quotes: str | Path | None) -> int:
     return sum(is_open(row) for row in _csv_rows(text).values())
 
 
+def answered_rows(path: str | Path) -> int:
+    """Return how many rows of a file of quotes have a price; 0 of anything else."""
+    try:
+        rows = _csv_rows(str(path)).values()
+    except InputError:
+        return 0
+    return sum(not is_open(row) for row in rows)
+
+
 def _csv_rows(path: str) -> dict[int, dict[str, str]]:
     text = read_text("quotes", path, MOST_SCENARIO_BYTES)
     found = sure_rows("quotes", text, path, NEEDED, (*COLUMNS, *ASKED), MOST_QUOTES)

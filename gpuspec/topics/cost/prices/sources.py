@@ -79,6 +79,18 @@ def of_regions(found: pd.DataFrame, regions: Sequence[str]) -> np.ndarray:
     return np.asarray(here | (world & usual(regions)), bool)
 
 
+def priced_elsewhere(gpus: Sequence[str], regions: Sequence[str]) -> dict[str, list[str]]:
+    """Return the regions, none of these, in which the tables have a default price of a GPU: region
+    and GPUs.
+    """
+    table = load_table("prices-defaults")
+    table = table[table["gpu_id"].isin([*gpus]) & ~table["region"].isin(["", *regions])]
+    return {
+        str(place): [name for name in gpus if name in set(rows["gpu_id"])]
+        for place, rows in table.groupby("region")
+    }
+
+
 def _per_usd(question: Priced, currency: pd.Series) -> np.ndarray:
     return np.where(currency == "CNY", question.cny_per_usd, 1.0)
 
