@@ -13,6 +13,8 @@ from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.paths import DATA
 from gpuspec.catalog import load_table
 from gpuspec.catalog.load_profiles import load_profile
+from gpuspec.decision.alone import every_alone
+from gpuspec.decision.decide import decide
 from gpuspec.decision.loads import failures_and_repair, layers, replicas, stated
 from gpuspec.decision.scenario import scenario
 from gpuspec.decision.scenario.records import KINDS, Inference
@@ -416,3 +418,29 @@ def test_a_profile_of_ones_own(tmp_path, monkeypatch):
     monkeypatch.setenv("GPUSPEC_DATA", str(tmp_path))
     assert layers(asked(profile="mine"))[0] == (0.0, 0.25, 730.0)
     assert (DATA / "load_profiles.csv").is_file()
+
+
+def test_a_service_alone_and_in_a_plan_loses_the_same_hours_on_spot():
+    s = scenario(
+        {
+            "name": "spot",
+            "allow": {"gpus": ["A100"], "modes": ["spot"], "weights": ["bf16"]},
+            "workloads": [
+                {
+                    "kind": "inference",
+                    "name": "chat",
+                    "model": "Llama-3.1-70B",
+                    "concurrency": 32,
+                    "interruptible": True,
+                    "spare_replicas": 0,
+                }
+            ],
+        }
+    )
+    decision = decide(s, samples=200, loads=8, quick=True)
+    plan = decision.best
+    table = every_alone(decision.problem)[0].table
+    way = int(decision.problem.choices.way[plan.columns[0]])
+    mine = table[(table["mode"] == "spot") & (table["way"] == way)].iloc[0]
+    assert plan.runs["split"].iloc[0] != "one GPU"  # several that stop together
+    assert mine["expected_usd"] == pytest.approx(plan.parts["spot"].mean())

@@ -110,3 +110,15 @@ def test_files_that_a_scenario_names_lie_beside_it(tmp_path):
     content = BASE | {"prices": {"file": "quotes.csv"}}
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(content))
     assert scenario(tmp_path / "s.yaml").prices.file == str(tmp_path / "quotes.csv")
+
+
+@pytest.mark.parametrize("name", ["Llama-3.1-70B", "70B", "Qwen/Qwen3-8B"])
+def test_a_model_in_place_of_a_scenario_is_told_what_to_type(command, name):
+    done = command("plan", name)
+    assert done.returncode == 2
+    assert f"'{name}' is not valid; it is a model; ask about one in a line" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    told = done.stderr.split("in a line: ")[1]
+    for line in (told.split(", or ")[0], told.split(", or ")[1].split(" to train")[0]):
+        asked = command("plan", *line.split(), "-p", "allow.gpus=H100")
+        assert asked.returncode == 0, asked.stderr

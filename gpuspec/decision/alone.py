@@ -12,6 +12,7 @@ from gpuspec.base.lazy import pd
 from gpuspec.base.spread import spread
 from gpuspec.decision.options import Need, Options
 from gpuspec.decision.programme import Problem
+from gpuspec.decision.programme.choices import useful
 from gpuspec.decision.recourse import Layers, Tail, layered, tail_of
 from gpuspec.topics.ways import records
 
@@ -91,14 +92,14 @@ def _paid(
     if hour >= 0:
         found.append((hour, 0.0, _short(p, layers, tails, k, np.zeros(len(p.calendar.months)), 0)))
     if spot >= 0 and getattr(p.scenario.workloads[options.place], "interruptible", False):
-        unit = options.table[["gpus", "unit_gpus"]].iloc[way].max() if options.is_job else 0.0
-        useful = p.draws.spot_useful(float(p.kinds.lost[k]), unit or 1.0)
         hours = sum(
             need.gpu_hours[z] * p.calendar.months[q] * p.kinds.spot_usd[k, q]
             for q, z in enumerate(options.size_of)
             if z >= 0
         )
-        found.append((spot, 0.0, hours * p.draws.price(spot) / useful))
+        found.append(
+            (spot, 0.0, hours * p.draws.price(spot) / useful(options, way, p.kinds, k, p.draws))
+        )
     con = p.contracts
     for offer in np.unique(con.offer[con.kind == k]):
         mine = np.flatnonzero(

@@ -12,6 +12,7 @@ from gpuspec.base.ask import BRANCHES, known_names, said
 from gpuspec.base.documents import from_yaml, read_document, scalar
 from gpuspec.base.errors import InputError, UnknownNameError, renamed
 from gpuspec.base.paths import DATA
+from gpuspec.catalog.models import model
 from gpuspec.catalog.models.typical import typical_model
 from gpuspec.decision.scenario import records
 
@@ -102,11 +103,23 @@ def scenario_path(given: str | Path) -> Path:
 def _content(given: str | Path) -> tuple[dict[str, object], Path]:
     text, path = str(given), scenario_path(given)
     if path.suffix.lower() not in SUFFIXES and not path.exists():
+        if _names_a_model(text):
+            valid = f"it is a model; ask about one in a line: --model {text} --users 200, or "
+            valid += f"--model {text} --tokens 1e9 --deadline 30d to train it, without a scenario"
+            raise InputError("scenario", text, valid)
         raise UnknownNameError("scenario", text, scenario_names())
     content = read_document("scenario", path, files.MOST_SCENARIO_BYTES)
     if not isinstance(content, dict):
         raise InputError("scenario", text, "it must hold name, workloads and the like at its top")
     return content, path.parent
+
+
+def _names_a_model(text: str) -> bool:
+    """Return whether a text names a model of the table, or a size for which one stands."""
+    try:
+        return bool(typical_model(text) or model(text))
+    except InputError:
+        return False
 
 
 def _check_keys(content: Mapping[str, object]) -> None:
