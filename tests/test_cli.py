@@ -233,7 +233,7 @@ def test_prices_lists_every_way_and_says_what_is_old(command):
     assert done.returncode == 0, done.stderr
     assert "rent, on demand" in done.stdout
     assert "your quote" in done.stdout
-    assert "The purchase price of h100-sxm-80 is 633 days old (limit 180)" in done.stdout
+    assert "The purchase price of H100 SXM is 633 days old (limit 180)" in done.stdout
     refused(command("prices", "H100", "--quotes", "H100:sport=1.5"), "sport", "spot")
 
 

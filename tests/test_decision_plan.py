@@ -27,7 +27,10 @@ from gpuspec.decision.plan import (
     panel,
     words,
     words_asked,
-    words_page,
+    words_cost,
+    words_ground,
+    words_limits,
+    words_sure,
     words_tables,
     words_worth,
 )
@@ -279,12 +282,12 @@ def test_equal_plans_are_called_equal_and_the_rule_is_named(both):
 
 
 def test_a_reason_is_told_only_where_it_is_one(both):
-    for text in words_page.reasons(both):
+    for text in words_sure.reasons(both):
         assert not re.search(r"\b0 %", text)
         assert "the same" not in text
     dearer = [p for p in both.plans[1:] for policy in p.policies if policy.kind == ONE]
     if dearer and not any(p.kind == ONE for p in both.best.policies):
-        assert any("One kind of GPU for all costs more" in t for t in words_page.reasons(both))
+        assert any("One kind of GPU for all costs more" in t for t in words_sure.reasons(both))
 
 
 def test_another_number_format_is_to_be_checked_and_has_its_price(both):
@@ -446,9 +449,9 @@ def test_a_price_that_flips_at_that_of_today_is_not_written_twice(both):
     even = pd.DataFrame(
         {"kind": "price", "what": "spot", "gpu": "h100-sxm-80", "at": [2.101], "value": [2.1]}
     ).assign(far=0.001)
-    assert "a little above 2.10 USD an hour" in words_page.changes(both, even)[0]
-    assert "a little below" in words_page.changes(both, even.assign(at=2.099))[0]
-    assert "略低于" in words_page.changes(both, even.assign(at=2.099), "zh")[0]
+    assert "a little above 2.10 USD an hour" in words_sure.changes(both, even)[0]
+    assert "a little below" in words_sure.changes(both, even.assign(at=2.099))[0]
+    assert "略低于" in words_sure.changes(both, even.assign(at=2.099), "zh")[0]
 
 
 def test_one_plan_alone_has_no_runner_up_and_nothing_flips_it():
@@ -493,9 +496,9 @@ def test_each_load_that_flips_the_choice_is_a_sentence_in_both_languages(both):
         if what == "horizon":  # has no factor
             continue
         even = pd.DataFrame([{"kind": "load", "what": name, "at": 1.5, "far": 0.4}])
-        (said,) = words_page.changes(both, even)
+        (said,) = words_sure.changes(both, even)
         assert said == f"{name[0].lower()}{name[1:]} at 1.5 times what was asked"
-        (said,) = words_page.changes(both, even, "zh")
+        (said,) = words_sure.changes(both, even, "zh")
         assert re.fullmatch(r"[^a-z]*(token)?[^a-z]*变为设定值的 1.5 倍", said)
 
 
@@ -610,7 +613,7 @@ def test_the_command_refuses_what_it_cannot_use_with_exit_code_2(command):
 NAMES = (
     r"GPU|A100|SXM|GB|H100|H200|L40S|NVL|PCIe|LoRA|QLoRA|Llama-?|Qwen[\d.]*|SDXL|sdxl|FP8|FP64|BF16|USD"
     r"|CNY|kW|TP|DP|PP|CP|EP|ZeRO-\d|MIG|chat|tuning|both|once|md|B\b|gpuspec (estimate|quotes)"
-    r"|megatron-core|Hopper|Ampere|on\b|API|DeepInfra|Nebius|Novita|token"
+    r"|prices\.operating|megatron-core|Hopper|Ampere|on\b|API|DeepInfra|Nebius|Novita|token"
 )
 
 
@@ -629,11 +632,12 @@ def test_page_one_is_chinese_throughout(which, request):
 
 def templates():
     """All sentences that are chosen by name."""
-    for module in (words, words_page, words_asked, words_worth):
+    every = (words, words_cost, words_limits, words_sure, words_ground, words_asked, words_worth)
+    for module in every:
         for name, value in vars(module).items():
             if name.isupper() and isinstance(value, dict):
                 yield from value.values()
-    yield from words_page.RULE
+    yield from words_sure.RULE
 
 
 def test_every_sentence_has_a_translation_with_the_same_places():

@@ -3,8 +3,9 @@
     python tools/measure_chinese.py reports/*.pdf
 
 Reads PDFs that ``gpuspec report NAME --lang zh`` wrote. A run of lower-case letters is a word, and
-so is each Chinese character; names of `NAMES` and of the tables, whoever published a measurement
-among them, are no English. What is set in the face of code is code, and is not counted.
+so is each Chinese character; names of `NAMES` and of the tables, whoever published a measurement,
+its cases and the tenants of the example among them, are no English. What is set in the face of code
+is code, and is not counted.
 """
 
 import re
@@ -39,6 +40,8 @@ def names() -> frozenset[str]:
     for kind in KINDS:
         publishers = measurements(kind)["publisher"]
         found |= {w for name in publishers.unique() for w in re.findall("[a-z]+", name.lower())}
+    for name in (*load_table("example-tenants")["name"], *measurements("hpc")["case"]):
+        found |= set(re.findall("[a-z]+", str(name).lower()))
     for name in QUESTIONS:
         found |= {word for f in asked(record_of(name)) for word in f.name.split("_")}
     return frozenset(found)

@@ -250,6 +250,7 @@ def repeated_table():
 def in_chinese(table):
     """Return a Markdown table with its words in Chinese, its figures as they are."""
     put = translator("zh")
+    table = table.replace("Figure", "Quantity", 1)  # what is measured, no picture
     return re.sub(r"(?<=\| )[^|-][^|]*?(?= *\|)", lambda cell: put(cell[0]), table)
 
 

@@ -111,10 +111,10 @@ def _boxed(shown: ShownTable) -> str:
 
 
 def _markdown(text: Markdown) -> str:
-    """Return our own Markdown as HTML; text that a person typed is escaped in it."""
+    """Return our own Markdown, told as a page tells it, as HTML; what was typed is escaped."""
     import mistune
 
-    made: str = mistune.create_markdown(escape=True)(str(text))  # type: ignore[assignment]
+    made: str = mistune.create_markdown(escape=True)(told(str(text)))  # type: ignore[assignment]
     return made
 
 

@@ -128,7 +128,7 @@ class Question:
         words = ["gpuspec", "plan", *([FILE] if self.base else [])]
         for name, value in self.values.items():
             words += ["--" + name.replace("_", "-"), value]
-        words += ["--language", self.language] if self.language != "en" else []
+        words += ["--lang", self.language] if self.language != "en" else []
         return shlex.join(words)
 
     @property

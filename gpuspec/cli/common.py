@@ -176,9 +176,16 @@ def in_language(text: str) -> str:
     return "\n".join(punctuated(say(line)) for line in text.split("\n"))
 
 
+def shown(text: str) -> str:
+    """Return a text as pages tell it, line by line: GPUs by name, days by the language."""
+    from gpuspec.views.words import told
+
+    return "\n".join(told(line) for line in text.split("\n"))
+
+
 def tell(text: str = "") -> None:
-    """Print sentences in the language that is spoken."""
-    echo(in_language(text))
+    """Print sentences as pages tell them, in the language that is spoken."""
+    echo(shown(text))
 
 
 def echo(text: object = "") -> None:
@@ -231,8 +238,7 @@ def print_table(
     columns = list(zip(*texts, strict=True))
     sides = ["right" if all(map(_NUMBER.fullmatch, column)) else "left" for column in columns]
     texts = [
-        [text if place in kept else in_language(text) for place, text in enumerate(row)]
-        for row in texts
+        [text if place in kept else shown(text) for place, text in enumerate(row)] for row in texts
     ]
     columns = list(zip(*texts, strict=True))
     if sys.stdout is not None and sys.stdout.isatty() and rows:

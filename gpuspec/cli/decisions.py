@@ -242,6 +242,7 @@ def upgrade(question: "UpgradeQuestion", changes: dict[str, object], as_json: bo
     from gpuspec.decision.plan.words_line import assumed_text
     from gpuspec.decision.scenario import scenario_of
     from gpuspec.decision.upgrade import words
+    from gpuspec.views.columns import amount
 
     if changes:
         laid = scenario_of(question.scenario, question, changes, question.language)
@@ -258,7 +259,7 @@ def upgrade(question: "UpgradeQuestion", changes: dict[str, object], as_json: bo
         return
     money = ("expected_usd", "upfront_usd")
     rows = [
-        [words.NAMES[r["strategy"]], *(f"{r[c]:,.0f}" for c in money), r["meaning"]]
+        [words.NAMES[r["strategy"]], *(amount(r[c]) for c in money), r["meaning"]]
         for r in table.to_dict("records")
     ]
     print_table(headings("strategy", *money, "meaning"), rows)

@@ -43,6 +43,11 @@ class Calendar:
         return self.edges[self.rounds]
 
     @cached_property
+    def drifts(self) -> np.ndarray:
+        """Return (E,) what a price that begins at 1 is at the start of each round."""
+        return np.asarray((1 + self.drift_year) ** (self.starts / 12))
+
+    @cached_property
     def round_of(self) -> np.ndarray:
         """Return (Q,) the round that a segment belongs to."""
         return np.searchsorted(self.rounds, np.arange(len(self.months)), side="right") - 1
@@ -81,22 +86,19 @@ def calendar_of(scenario: Scenario, offers: pd.DataFrame, every: float = ROUND) 
     Terms of contracts and deliveries are those of the offers; `every` are the months between rounds
     where a load grows.
     """
-    terms = set(offers["term_months"][offers["mode"].str.startswith("reserved")])
-    leads = set(offers["lead_months"].dropna())
     end = float(scenario.horizon_months)
-    turns = {0.0}
-    turns |= {np.floor(end / term) * term for term in terms if 0 < term < end}
     growing = any(w.growth for w in scenario.workloads)
+    terms = offers["term_months"][offers["mode"].str.startswith("reserved")].to_numpy(float)
+    turns = [*np.arange(0.0, end, every if growing else end), *np.floor(end / terms) * terms]
     for w in scenario.workloads:
-        turns |= {(w.from_quarter - 1) * QUARTER, w.to_quarter * QUARTER}
+        turns += [(w.from_quarter - 1) * QUARTER, w.to_quarter * QUARTER]
+    turns = [month for month in sorted(set(turns)) if 0 <= month < end]
+    edges = [*np.add.outer(turns, [0.0, *offers["lead_months"].dropna()]).ravel(), end]
     if growing:
-        turns |= set(np.arange(0.0, end, every).tolist())
-    turns = {t for t in turns if 0 <= t < end}
-    edges = turns | {end} | {t + lead for t in turns for lead in leads if lead}
-    edges |= set(np.arange(0.0, end, QUARTER).tolist()) if growing else set()
-    kept = np.array(sorted(e for e in edges if e <= end))
-    rounds = np.searchsorted(kept, sorted(turns))
-    return Calendar(kept, rounds, scenario.prices.drift_year)
+        edges += [*np.arange(0.0, end, QUARTER)]
+    edges = [month for month in sorted(set(edges)) if month <= end]
+    rounds = np.searchsorted(edges, turns)
+    return Calendar(np.array(edges), rounds, scenario.prices.drift_year)
 
 
 def sizes(workload: Workload, calendar: Calendar) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,6 @@ from gpuspec.base.lazy import pd
 from gpuspec.base.units import HOURS_MONTH
 from gpuspec.decision.calendar import Calendar
 from gpuspec.decision.scenario import Scenario
-from gpuspec.topics.cost.prices import operating
 from gpuspec.topics.cost.prices.records import Operating
 
 SOLD_SHARE = 0.8
@@ -81,8 +79,15 @@ class Kinds:
     """(K,) a month of one that is there, used or not."""
     worth_usd: np.ndarray
     """(K, E + 1) what one brings at the start of each round, and at the end of the horizon."""
-    capital_rate: float
-    """Cost of capital a year."""
+    operating: Operating
+    """What owning costs besides."""
+
+    def tied_share(self, months: float) -> float:
+        """Return what a purchase that is sold after some months costs, as a share of its price:
+        what it loses, and interest on what it is worth on average.
+        """
+        left = float(self.operating.left(months / 12))
+        return 1 - left + (1 + left) / 2 * self.operating.cost_of_capital * months / 12
 
     def tied_usd(self, months: np.ndarray) -> np.ndarray:
         """Return (K, E + 1) what keeping one until then costs beside its keep: what it loses of
@@ -90,40 +95,42 @@ class Kinds:
         """
         now = self.worth_usd[:, :1]
         average = (now + self.worth_usd) / 2
-        return np.asarray(now - self.worth_usd + average * self.capital_rate * months / 12)
+        return np.asarray(
+            now - self.worth_usd + average * self.operating.cost_of_capital * months / 12
+        )
 
 
-def kinds_of(scenario: Scenario, offers: pd.DataFrame, every: pd.DataFrame, cal: Calendar) -> Kinds:
+def kinds_of(
+    scenario: Scenario, offers: pd.DataFrame, every: pd.DataFrame, calendar: Calendar
+) -> Kinds:
     """Return the kinds of GPU of a table of offers.
 
     `every` has the offers of all modes, allowed or not: what a missing GPU counts follows its
     price on demand.
     """
     names = tuple(dict.fromkeys(offers["gpu"]))
-    drift = cal.drifted
-    hour, spot = (_cheapest(offers, names, mode) for mode in ("on-demand", "spot"))
-    hour_usd = np.array([_of(offers, o, "hour_usd", 0.0) for o in hour])[:, None] * drift
-    hour_usd = np.where(hour[:, None] >= 0, hour_usd, _missing(offers, every, names, cal))
-    spot_usd = np.array([_of(offers, o, "hour_usd", np.inf) for o in spot])
+    hour_offer, spot_offer = (_cheapest(offers, names, mode) for mode in ("on-demand", "spot"))
+    hour_usd = np.where(
+        hour_offer[:, None] >= 0,
+        _column(offers, hour_offer, "hour_usd", 0.0)[:, None] * calendar.drifted,
+        _missing(offers, every, names, calendar),
+    )
     first = [int(np.flatnonzero(offers["gpu"] == n)[0]) for n in names]
     own = [_first(offers, n, ("owned", "own"), f) for n, f in zip(names, first, strict=True)]
-    held = np.array([_of(offers, o, "available", 0.0) for o in _cheapest(offers, names, "owned")])
-    held = np.where(np.isfinite(held), held, 0.0)
-    keep = keep_usd_month(offers)[own] * (held > 0)
-    values = operating()
+    owned = _column(offers, _cheapest(offers, names, "owned"), "available", 0.0)
     return Kinds(
         names=names,
-        hour_offer=hour,
+        hour_offer=hour_offer,
         hour_usd=hour_usd,
-        spot_offer=spot,
-        spot_usd=spot_usd[:, None] * drift,
-        lost=np.array([_of(offers, o, "interruptions_per_gpu_hour", 0.0) for o in spot]),
+        spot_offer=spot_offer,
+        spot_usd=_column(offers, spot_offer, "hour_usd", np.inf)[:, None] * calendar.drifted,
+        lost=_column(offers, spot_offer, "interruptions_per_gpu_hour", 0.0),
         busy_usd=power_usd_hour(offers, scenario.prices.power_share)[own],
         power_kw=offers["power_w_gpu"].to_numpy(float)[own] / 1e3,
-        owned=held,
-        keep_usd=keep,
-        worth_usd=_worths(scenario, names, held, every, cal, values),
-        capital_rate=values.cost_of_capital,
+        owned=owned,
+        keep_usd=keep_usd_month(offers)[own] * (owned > 0),
+        worth_usd=_worths(scenario, names, owned, every, calendar),
+        operating=scenario.operating,
     )
 
 
@@ -138,8 +145,7 @@ def power_usd_hour(offers: pd.DataFrame, power_share: float) -> np.ndarray:
 
     A GPU in use works at full power for `power_share` of the time, and else idles.
     """
-    more = offers["energy_hour_usd"] - offers["idle_hour_usd"]
-    return np.asarray(more.to_numpy(float) * power_share)
+    return np.asarray((offers["energy_hour_usd"] - offers["idle_hour_usd"]) * power_share)
 
 
 def _cheapest(offers: pd.DataFrame, names: tuple[str, ...], mode: str) -> np.ndarray:
@@ -150,8 +156,9 @@ def _cheapest(offers: pd.DataFrame, names: tuple[str, ...], mode: str) -> np.nda
     return np.array([found.get(name, -1) for name in names], int)
 
 
-def _of(offers: pd.DataFrame, row: int, column: str, other: float) -> float:
-    return other if row < 0 else float(offers[column].iloc[row])
+def _column(offers: pd.DataFrame, rows: np.ndarray, name: str, other: float) -> np.ndarray:
+    """Return a column at some rows; `other` where there is no row (-1)."""
+    return np.where(rows >= 0, offers[name].to_numpy(float)[rows], other)
 
 
 def _first(offers: pd.DataFrame, name: str, modes: tuple[str, ...], other: int) -> int:
@@ -163,7 +170,7 @@ def _first(offers: pd.DataFrame, name: str, modes: tuple[str, ...], other: int) 
 
 
 def _missing(
-    offers: pd.DataFrame, every: pd.DataFrame, names: tuple[str, ...], cal: Calendar
+    offers: pd.DataFrame, every: pd.DataFrame, names: tuple[str, ...], calendar: Calendar
 ) -> np.ndarray:
     """Return (K, Q) what an hour of a GPU counts that is missing and cannot be rented.
 
@@ -176,8 +183,7 @@ def _missing(
     first = (
         offers.groupby("gpu")["lead_months"].min().reindex(list(names)).fillna(0.0).to_numpy(float)
     )
-    waits = cal.edges[None, :-1] < first[:, None] - 1e-9
-    return np.asarray(np.where(waits, 1.0, MISSING) * usd[:, None])
+    return np.where(calendar.edges[:-1] < first[:, None] - 1e-9, 1.0, MISSING) * usd[:, None]
 
 
 def _worths(
@@ -185,25 +191,23 @@ def _worths(
     names: tuple[str, ...],
     held: np.ndarray,
     every: pd.DataFrame,
-    cal: Calendar,
-    values: Operating,
+    calendar: Calendar,
 ) -> np.ndarray:
     """Return (K, E + 1) what an owned GPU brings in each round and at the end.
 
     Its market price of today falls with its age as the residual values of the operating table do;
     a seller gets `SOLD_SHARE` of it.
     """
-    years = np.append(cal.starts, cal.edges[-1]) / 12
+    years = np.append(calendar.starts, calendar.edges[-1]) / 12
     found = np.zeros((len(names), len(years)))
-    curve = range(len(values.residuals))
+    operating = scenario.operating
     for k, name in enumerate(names):
         price = every[(every["gpu"] == name) & (every["mode"] == "own")]["capital_usd_gpu"]
         if not held[k] or price.empty:
             continue
-        age = _age_years(scenario, name)
-        now = np.interp(age, curve, values.residuals)
-        later = np.interp(age + years, curve, values.residuals)
-        card = float(price.min()) * (1 - values.network_share)
+        age_years = _age_years(scenario, name)
+        now, later = operating.left(age_years), operating.left(age_years + years)
+        card = float(price.min()) * (1 - operating.network_share)
         found[k] = card * SOLD_SHARE * later / now
     return found
 
@@ -211,30 +215,28 @@ def _worths(
 def _age_years(scenario: Scenario, name: str) -> float:
     """Return the mean age of the owned GPUs of a kind."""
     today = scenario.today or run_date()
-    parts = [part for part in scenario.owned if part.gpu == name]
     ages = [
-        (max((today - p.bought).days / YEAR_DAYS, 0.0) if p.bought else DEFAULT_AGE_YEARS, p.count)
-        for p in parts
+        max((today - part.bought).days / YEAR_DAYS, 0.0) if part.bought else DEFAULT_AGE_YEARS
+        for part in scenario.owned
     ]
-    return float(np.average([a for a, _ in ages], weights=[c for _, c in ages]))
+    counts = [part.count * (part.gpu == name) for part in scenario.owned]
+    return float(np.average(ages, weights=counts))
 
 
-def contracts_of(offers: pd.DataFrame, kinds: Kinds, cal: Calendar) -> Contracts:
+def contracts_of(offers: pd.DataFrame, kinds: Kinds, calendar: Calendar) -> Contracts:
     """Return what can be signed in each round: contracts and purchases.
 
     A contract is paid to the end of its last term, also where that lies beyond the horizon; one
     that ends within it may be renewed until the next round.
     """
     rows: list[dict[str, Any]] = []
-    keep = keep_usd_month(offers)
-    values = operating()
+    keep_usd = keep_usd_month(offers)
     for place, offer in enumerate(offers.to_dict("records")):
         mode = str(offer["mode"])
         if mode in ("owned", "on-demand", "spot"):
             continue
         k, lead = kinds.names.index(offer["gpu"]), float(offer["lead_months"])
-        for round_, month in enumerate(cal.starts.tolist()):
-            drift = (1 + cal.drift_year) ** (month / 12)
+        for round_, here in enumerate((calendar.starts + lead).tolist()):
             row: dict[str, Any] = {
                 "offer": place,
                 "kind": k,
@@ -242,18 +244,19 @@ def contracts_of(offers: pd.DataFrame, kinds: Kinds, cal: Calendar) -> Contracts
                 "housed": mode == "own",
             }
             row |= {"step": float(offer["step"]), "minimum": float(offer["minimum"])}
-            here = month + lead
             if mode == "own":
-                row |= _bought(offer, here, drift, keep[place], cal, values)
+                capital_usd = float(offer["capital_usd_gpu"]) * calendar.drifts[round_]
+                row |= _bought(capital_usd, keep_usd[place], here, calendar, kinds)
             else:
-                row |= _reserved(offer, month, here, drift, cal)
+                month_usd = float(offer["hour_usd"]) * HOURS_MONTH * calendar.drifts[round_]
+                row |= _reserved(month_usd, float(offer["term_months"]), here, calendar)
             if row["active"].any():
                 rows.append(row)
 
     def column(name: str, kind: type = float) -> np.ndarray:
         return np.array([r[name] for r in rows], kind)
 
-    shape = (len(rows), len(cal.months))
+    shape = (len(rows), len(calendar.months))
     return Contracts(
         **{n: column(n, int) for n in ("offer", "kind", "start")},
         **{n: column(n) for n in ("paid_months", "step", "minimum", "upfront_usd")},
@@ -265,44 +268,36 @@ def contracts_of(offers: pd.DataFrame, kinds: Kinds, cal: Calendar) -> Contracts
 
 
 def _bought(
-    offer: Mapping[Any, Any],
-    here: float,
-    drift: float,
-    keep: float,
-    cal: Calendar,
-    values: Operating,
+    capital_usd: float, keep_usd: float, here: float, calendar: Calendar, kinds: Kinds
 ) -> dict[str, Any]:
-    end, capital = cal.edges[-1], float(offer["capital_usd_gpu"]) * drift
-    months = max(end - here, 0.0)
-    left = float(np.interp(months / 12, range(len(values.residuals)), values.residuals))
-    active = cal.edges[:-1] >= here - 1e-9
-    interest = (1 + left) / 2 * values.cost_of_capital * months / 12
+    """Return what a purchase costs that is there from a month on and is sold at the end."""
+    months = max(calendar.edges[-1] - here, 0.0)
+    active = calendar.edges[:-1] >= here - 1e-9
     return {
         "active": active,
         "paid_months": months,
-        "upfront_usd": capital,
-        "month_usd": active * keep,
-        "fixed_usd": keep * months,
-        "priced_usd": capital * (1 - left + interest),
+        "upfront_usd": capital_usd,
+        "month_usd": active * keep_usd,
+        "fixed_usd": keep_usd * months,
+        "priced_usd": capital_usd * kinds.tied_share(months),
     }
 
 
-def _reserved(
-    offer: Mapping[Any, Any], month: float, here: float, drift: float, cal: Calendar
-) -> dict[str, Any]:
-    end, term = cal.edges[-1], float(offer["term_months"])
-    rent = float(offer["hour_usd"]) * HOURS_MONTH * drift
-    turns = [*cal.starts.tolist(), end]
-    times = next(
-        n for n in range(1, 1000) if here + n * term >= end - 1e-9 or here + n * term in turns
+def _reserved(month_usd: float, term: float, here: float, calendar: Calendar) -> dict[str, Any]:
+    """Return what a contract costs from a month on, renewed until a round or the end."""
+    turns = (*calendar.starts, calendar.edges[-1])
+    terms = term * np.arange(1, 1000)
+    paid_months = next(
+        paid for paid in terms if here + paid in turns or here + paid >= turns[-1] - 1e-9
     )
-    until = here + times * term
-    active = (cal.edges[:-1] >= here - 1e-9) & (cal.edges[:-1] < until - 1e-9)
+    active = (calendar.edges[:-1] >= here - 1e-9) & (
+        calendar.edges[:-1] < here + paid_months - 1e-9
+    )
     return {
         "active": active,
-        "paid_months": times * term,
+        "paid_months": paid_months,
         "upfront_usd": 0.0,
-        "month_usd": active * rent,
+        "month_usd": active * month_usd,
         "fixed_usd": 0.0,
-        "priced_usd": rent * times * term,
+        "priced_usd": month_usd * paid_months,
     }

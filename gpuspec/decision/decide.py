@@ -25,7 +25,7 @@ from gpuspec.decision.programme import POOL, Found, Model, Problem, solve
 from gpuspec.decision.programme.model import Limits
 from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.tokens import by_api
-from gpuspec.decision.ways import run_of, scenario_ways
+from gpuspec.decision.ways import scenario_ways
 from gpuspec.topics.serving.ways import LOADS
 
 MIX, ONE, RENTED, BOUGHT, SPLIT = "mix", "one", "rented", "bought", "split"
@@ -167,20 +167,19 @@ def problem_of(
     size = [sizes(w, calendar) for w in scenario.workloads]
     kinds = kinds_of(scenario, offers, every, calendar)
     contracts = contracts_of(offers, kinds, calendar)
-    works = tuple(run_of(scenario, w) for w in scenario.workloads)
-    stated = scenario.model_copy(update={"workloads": works})
+    stated = scenario.model_copy(update={"workloads": scenario.works})
     draws = Draws.of(offers, samples, seed)
-    names, ways = list(kinds.names), []
-    for place, work in enumerate(works):
+    names, works, ways = list(kinds.names), [], []
+    for place, work in enumerate(stated.workloads):
         among = contenders(stated, place, names, size[place], draws, loads)
         mine = scenario_ways(stated, place, names, loads, among=among)
-        known, of = measured_ways(work, mine, place)
-        works = (*works[:place], known, *works[place + 1 :])
-        ways.append(of)
-    stated = scenario.model_copy(update={"workloads": works})
+        known, mine = measured_ways(work, mine, place)
+        works.append(known)
+        ways.append(mine)
+    stated = scenario.model_copy(update={"workloads": tuple(works)})
     options = [
-        drawn_options(stated, place, ways[place], size[place], draws, set(names))
-        for place in range(len(works))
+        drawn_options(stated, place, mine, size[place], draws, set(names))
+        for place, mine in enumerate(ways)
     ]
     options = [replace(mine, api=by_api(stated, mine, calendar, kinds)) for mine in options]
     return Problem(stated, offers, calendar, kinds, contracts, options, draws, limits_of(scenario))
@@ -188,9 +187,14 @@ def problem_of(
 
 def limits_of(scenario: Scenario) -> Limits:
     """Return the limits that all work shares; infinite where none is set."""
-    money, room = scenario.budget, scenario.limits
-    asked = (money.capital_usd, money.monthly_usd, room.total_kw, room.gpus, money.total_usd)
-    return Limits(*(np.inf if limit is None else float(limit) for limit in asked))
+    limits = (
+        scenario.budget.capital_usd,
+        scenario.budget.monthly_usd,
+        scenario.limits.total_kw,
+        scenario.limits.gpus,
+        scenario.budget.total_usd,
+    )
+    return Limits(*(np.inf if limit is None else float(limit) for limit in limits))
 
 
 def decide(
@@ -233,11 +237,7 @@ def decide(
             plans.append(Plan(problem, found.chosen, (policy,), found.gap))
         elif policy.kind == ONE:
             impossible.append(Alone(policy.gpus[0], ()))
-    order = ranked(plans, scenario.objective in ("cost", "regret"))
-    if scenario.objective == "regret":
-        lost = regrets_usd(np.array([plan.costs for plan in order]))[:, 0]
-        order = tuple(order[i] for i in np.argsort(lost, kind="stable"))
-    return Decision(scenario, problem, order, tuple(impossible))
+    return Decision(scenario, problem, ranked(scenario, plans), tuple(impossible))
 
 
 def regrets_usd(costs: np.ndarray) -> np.ndarray:
@@ -298,17 +298,19 @@ def _split_works(problem: Problem, found: Found | None) -> set[int]:
     return set() if found is None else {int(cho.workload[c]) for c in _taken(found) if cho.part[c]}
 
 
-def ranked(plans: Sequence[Plan], by_cost: bool) -> tuple[Plan, ...]:
+def ranked(scenario: Scenario, plans: Sequence[Plan]) -> tuple[Plan, ...]:
     """Return plans in order of their cost, the same ones joined; of equal ones the simplest first.
     Those that sign the same and cost the same in every draw are one, in the ways of nearest ground.
 
-    Where another objective counts, the free plan stays first.
+    Where regret counts, in order of theirs; where another objective does, the free plan stays
+    first.
     """
     joined: dict[tuple[object, ...], Plan] = {}
     for plan in plans:
         same = joined.get(plan.key)
         joined[plan.key] = plan if same is None else same.named(*plan.policies)
     order = sorted(joined.values(), key=lambda plan: plan.expected_usd)
+    by_cost = scenario.objective in ("cost", "regret")
     order = _told_apart(order) if by_cost else order
     if not by_cost:
         free = next(plan for plan in order if Policy(MIX) in plan.policies)
@@ -320,6 +322,9 @@ def ranked(plans: Sequence[Plan], by_cost: bool) -> tuple[Plan, ...]:
     if Policy(MIX) not in first.policies:  # what is cheapest of all is the best of all
         rest = [_without(plan, MIX) for plan in rest]
         first = replace(first, policies=(Policy(MIX), *first.policies))
+    if scenario.objective == "regret":
+        lost = regrets_usd(np.array([plan.costs for plan in (first, *rest)]))[:, 0]
+        return tuple((first, *rest)[i] for i in np.argsort(lost, kind="stable"))
     return (first, *rest)
 
 

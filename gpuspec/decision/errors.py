@@ -20,6 +20,7 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.units import HOURS_MONTH
 from gpuspec.catalog import load_table
 from gpuspec.catalog.models import model
 from gpuspec.constants.engine import engine
@@ -240,23 +241,27 @@ def market_factors(modes: Sequence[str], samples: int, seed: int) -> np.ndarray:
 
 
 def price_factors(offers: pd.DataFrame, samples: int, seed: int) -> np.ndarray:
-    """Return a factor on the price of each offer and sample, shape (offers, samples)."""
+    """Return a factor on the price of each offer and sample, shape (offers, samples).
+
+    What licences and lines add to a rent is the same in all of them.
+    """
     market = market_factors(offers["mode"].tolist(), samples, seed)
     found = np.ones((len(offers), samples))
     for place, row in enumerate(offers.to_dict("records")):
         mode, gpu_id = str(row["mode"]), str(row["gpu"])
         if mode == "owned":
             continue
-        ends = ("capital_usd_gpu" if mode == "own" else "hour_usd",)
-        value = row[ends[0]]
+        own = mode == "own"
+        name = "capital_usd_gpu" if own else "hour_usd"
+        beside = 0.0 if own else row["beside_month_usd_gpu"] / HOURS_MONTH
+        low, value, high = (row[f"{name}{end}"] - beside for end in ("_low", "", "_high"))
         if not value > 0:
             continue
         common = stream(seed, f"price {mode}", samples)
-        own = stream(seed, f"price {mode} {gpu_id} {row['provider']}", samples)
-        z = np.sqrt(COMMON_PRICE) * common + np.sqrt(1 - COMMON_PRICE) * own
-        low, high = row[f"{ends[0]}_low"] / value, row[f"{ends[0]}_high"] / value
-        found[place] = np.exp(two_sided(z, min(low, 1.0), max(high, 1.0)))
-        found[place] *= market[place]
+        alone = stream(seed, f"price {mode} {gpu_id} {row['provider']}", samples)
+        z = np.sqrt(COMMON_PRICE) * common + np.sqrt(1 - COMMON_PRICE) * alone
+        factor = np.exp(two_sided(z, min(low / value, 1.0), max(high / value, 1.0))) * market[place]
+        found[place] = (factor * value + beside) / (value + beside) if beside else factor
     return found
 
 

@@ -20,7 +20,7 @@ def every_offer(scenario: Scenario) -> pd.DataFrame:
     """Return the offers of all GPUs of a scenario in all modes, quotes of its own first, owned GPUs
     last, in USD, at flat prices of its day. They are kept: who changes them takes a copy.
     """
-    allow, owned = scenario.allow, tuple(dict.fromkeys(o.gpu for o in scenario.owned))
+    allow, owned = scenario.allow, tuple(dict.fromkeys(part.gpu for part in scenario.owned))
     local = bool(allow.regions) and not allow.vendors
     asked = Priced.ask(
         gpus=tuple(dict.fromkeys([*allow.gpus, *owned])),
@@ -29,6 +29,7 @@ def every_offer(scenario: Scenario) -> pd.DataFrame:
         cny_per_usd=scenario.prices.cny_per_usd,
         today=scenario.today or run_date(),
         horizon_months=scenario.horizon_months,
+        operating=scenario.prices.operating,
     )
     return _offers(asked, tuple(scenario.prices.own), owned, local)
 
@@ -52,9 +53,8 @@ def market(scenario: Scenario, every: pd.DataFrame) -> pd.DataFrame:
         count[part.gpu] += part.count
     held = every[every["mode"] == "owned"].set_index("gpu", drop=False).loc[list(count)]
     held = held.assign(available=held["gpu"].map(count).astype(float))
-    allow = scenario.allow
-    wanted = every[every["mode"].isin(allow.modes) & every["gpu"].isin(allow.gpus)]
-    wanted = wanted.assign(available=np.inf)
+    wanted = every[every["mode"].isin(scenario.allow.modes)]
+    wanted = wanted[wanted["gpu"].isin(scenario.allow.gpus)].assign(available=np.inf)
     table = pd.concat([held, wanted], ignore_index=True) if len(held) else wanted
     table = table.reset_index(drop=True)
     generic = table["provider"].isin(["specialist clouds", "purchase", "owned already"])

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.base.units import HOURS_MONTH
 from gpuspec.constants.ground import Ground
 from gpuspec.decision.ground import chosen_ground
 from gpuspec.decision.programme import API, HOUR, POOL, SPOT, VENUES, Chosen, Problem
@@ -98,22 +99,24 @@ class Plan:
     @cached_property
     def parts(self) -> dict[str, np.ndarray]:
         """What the cost consists of, by `PARTS`; each (S,)."""
-        p, con, cal, kinds = self.problem, *_of(self.problem)
+        p, con, calendar, kinds = self.problem, *_of(self.problem)
         found = {name: np.zeros(p.draws.samples) for name in PARTS}
         for j in np.flatnonzero(self.chosen.signed > 0):
             gpus = self.chosen.signed[j]
             name = "purchases" if con.housed[j] else "contracts"
             found[name] += gpus * con.priced_usd[j] * p.draws.price(int(con.offer[j]))
             found["upkeep"] += gpus * con.fixed_usd[j]
-        months = np.append(cal.starts, cal.edges[-1])
+        months = np.append(calendar.starts, calendar.edges[-1])
         tied = kinds.tied_usd(months)
         kept = kinds.owned - self.chosen.sold.sum(axis=1)
         there = np.column_stack([self.chosen.sold, kept])
         found["owned today"] += float((there * tied).sum())
         found["upkeep"] += float((there * kinds.keep_usd[:, None] * months).sum())
         for (k, q), (_, rent, energy) in self.short.items():
-            found["by the hour" if kinds.hour_offer[k] >= 0 else "undone"] += rent * cal.months[q]
-            found["energy"] += energy * cal.months[q]
+            found["by the hour" if kinds.hour_offer[k] >= 0 else "undone"] += (
+                rent * calendar.months[q]
+            )
+            found["energy"] += energy * calendar.months[q]
         for c in self.columns:
             venue = p.choices.venue[c]
             if venue != POOL:
@@ -125,23 +128,28 @@ class Plan:
 
     def api_usd(self, c: int) -> np.ndarray:
         """Return (S,) what a service by API costs over the horizon in the round of its column."""
-        p, cal = self.problem, self.problem.calendar
+        p, calendar = self.problem, self.problem.calendar
         api: Any = p.options[p.choices.workload[c]].api
-        here = cal.round_of == p.choices.round[c]
-        return np.asarray(float((api.month_usd * cal.months)[here].sum()) * api.factor(p.draws))
+        here = calendar.round_of == p.choices.round[c]
+        return np.asarray(
+            float((api.month_usd * calendar.months)[here].sum()) * api.factor(p.draws)
+        )
 
     def _rent(self, c: int) -> np.ndarray:
         """Return (S,) what a column by the hour or on spot costs over the horizon."""
+        return self._rented(c)[1]
+
+    def _rented(self, c: int) -> np.ndarray:
+        """Return (2, S) the GPU-hours that such a column pays over the horizon, and their USD."""
         p, cho, kinds = self.problem, self.problem.choices, self.problem.kinds
         mine, k, way = p.options[cho.workload[c]], int(cho.kind[c]), int(cho.way[c])
-        total, moving = np.zeros(p.draws.samples), self.useful(c)
+        total, moving = np.zeros((2, p.draws.samples)), self.useful(c)
         for q in np.flatnonzero((p.calendar.round_of == cho.round[c]) & (mine.size_of >= 0)):
-            hours = mine.needs[way].gpu_hours[mine.size_of[q]] * p.calendar.months[q]
-            if cho.venue[c] == HOUR:
-                total += p.hour_usd(k, int(q)) * hours
-            else:
+            hours = mine.needs[way].gpu_hours[mine.size_of[q]] * p.calendar.months[q] / moving
+            price = p.hour_usd(k, int(q))
+            if cho.venue[c] == SPOT:
                 price = kinds.spot_usd[k, q] * p.draws.price(int(kinds.spot_offer[k]))
-                total += price * hours / moving
+            total += hours * np.stack([np.ones_like(price), price])
         return total
 
     def useful(self, c: int) -> np.ndarray:
@@ -169,6 +177,46 @@ class Plan:
         cho, kinds = self.problem.choices, self.problem.kinds
         by_use = {HOUR: kinds.hour_offer, SPOT: kinds.spot_offer}.get(int(cho.venue[c]))
         return -1 if by_use is None else int(by_use[cho.kind[c]])
+
+    @cached_property
+    def paid(self) -> pd.DataFrame:
+        """One row an offer: ``gpu_hours`` that are paid through it, used or not (of a purchase
+        those of its use), and their ``usd``, on average.
+        """
+        p, con, kinds = self.problem, self.problem.contracts, self.problem.kinds
+        hours, usd = np.zeros((2, len(p.offers)))
+        price = p.draws.prices.mean(axis=1)[con.offer]
+        np.add.at(hours, con.offer, self.chosen.signed * con.paid_months * HOURS_MONTH)
+        np.add.at(usd, con.offer, self.chosen.signed * con.priced_usd * price)
+        for (k, q), (_, rent, _) in self.short.items():
+            if (offer := kinds.hour_offer[k]) >= 0:
+                hours[offer] += (rent / p.hour_usd(k, q)).mean() * p.calendar.months[q]
+                usd[offer] += rent.mean() * p.calendar.months[q]
+        for c in map(int, self.columns):
+            if (offer := self.rents_from(c)) >= 0:
+                hours[offer] += self._rented(c)[0].mean()
+                usd[offer] += self._rented(c)[1].mean()
+        return pd.DataFrame({"gpu_hours": hours, "usd": usd})
+
+    @property
+    def services_usd(self) -> dict[str, float]:
+        """What of the cost licences, support plans and lines take, on average: ``licences``,
+        ``support``, ``lines``; 0 of what is not set among the operating values.
+        """
+        p, values = self.problem, self.problem.scenario.operating
+        months = self.paid["gpu_hours"].to_numpy() / HOURS_MONTH
+        ends = np.append(p.calendar.starts, p.calendar.edges[-1])
+        kept = np.column_stack([self.chosen.sold, p.kinds.owned - self.chosen.sold.sum(axis=1)])
+        for name, held in zip(p.kinds.names, kept @ ends, strict=True):
+            months = months + held * ((p.offers["gpu"] == name) & (p.offers["mode"] == "owned"))
+        beside = months * p.offers["beside_month_usd_gpu"]
+        rents = (self.paid["usd"] - beside)[~p.offers["housed"]].sum()
+        licences = float((months * p.offers["licence_month_usd_gpu"]).sum())
+        return {
+            "licences": licences,
+            "support": float(rents * values.support_share / (1 + values.support_share)),
+            "lines": float(beside.sum()) - licences,
+        }
 
     @cached_property
     def effort_usd(self) -> float:
@@ -211,10 +259,10 @@ class Plan:
     @cached_property
     def monthly_usd(self) -> np.ndarray:
         """(Q,) cash of a month of each segment, on average over the draws."""
-        p, con, cal, kinds = self.problem, *_of(self.problem)
+        p, con, calendar, kinds = self.problem, *_of(self.problem)
         mean = np.array([p.draws.price(int(o)).mean() for o in con.offer])
         each = np.where(con.housed, 1.0, mean)[:, None] * con.month_usd
-        held = kinds.owned[:, None] - np.cumsum(self.chosen.sold, axis=1)[:, cal.round_of]
+        held = kinds.owned[:, None] - np.cumsum(self.chosen.sold, axis=1)[:, calendar.round_of]
         total = self.chosen.signed @ each + kinds.keep_usd @ held
         total = total + p.choices.month_usd[self.taken].sum(axis=0)
         for (k, q), (_, rent, energy) in self.short.items():
@@ -235,12 +283,12 @@ class Plan:
     @cached_property
     def gpus_atonce(self) -> np.ndarray:
         """(Q,) GPUs at once at the central estimates, those that are there and rented ones."""
-        p, cho, cal = self.problem, self.problem.choices, self.problem.calendar
+        p, cho, calendar = self.problem, self.problem.choices, self.problem.calendar
         there, _ = self.chosen.there(p)
-        total = np.zeros(len(cal.months))
+        total = np.zeros(len(calendar.months))
         columns = self.columns
-        for q in range(len(cal.months)):
-            at = columns[cho.round[columns] == cal.round_of[q]]
+        for q in range(len(calendar.months)):
+            at = columns[cho.round[columns] == calendar.round_of[q]]
             for k in range(len(p.kinds.names)):
                 mine = at[(cho.kind[at] == k) & (cho.venue[at] == POOL) & (cho.block[at] == 0)]
                 total[q] += max(there[k, q], cho.atonce[mine, q].sum())
@@ -313,7 +361,7 @@ class Plan:
         ``from_month``, ``until_month``, ``paid_months``, ``upfront_usd``, ``month_usd`` (cash of a
         month without use) and ``cost_usd`` (on average, over what is paid), of all its GPUs.
         """
-        p, con, cal, _ = self.problem, *_of(self.problem)
+        p, con, calendar, _ = self.problem, *_of(self.problem)
         rows: list[dict[str, Any]] = []
         for j in np.flatnonzero(self.chosen.signed > 0):
             gpus, offer = float(self.chosen.signed[j]), int(con.offer[j])
@@ -325,9 +373,9 @@ class Plan:
                     **dict(p.offers.iloc[offer][["gpu", "mode", "label"]]),
                     "offer": offer,
                     "gpus": gpus,
-                    "order_month": float(cal.starts[con.start[j]]),
-                    "from_month": float(cal.edges[active[0]]),
-                    "until_month": float(cal.edges[active[-1] + 1]),
+                    "order_month": float(calendar.starts[con.start[j]]),
+                    "from_month": float(calendar.edges[active[0]]),
+                    "until_month": float(calendar.edges[active[-1] + 1]),
                     "paid_months": float(con.paid_months[j]),
                     "upfront_usd": gpus * float(con.upfront_usd[j]),
                     "month_usd": gpus * float(con.month_usd[j].max()),
@@ -341,9 +389,9 @@ class Plan:
     @cached_property
     def sold(self) -> pd.DataFrame:
         """One row a sale: ``gpu``, ``gpus``, ``month`` and ``worth_usd`` (what it brings)."""
-        kinds, cal = self.problem.kinds, self.problem.calendar
+        kinds, calendar = self.problem.kinds, self.problem.calendar
         rows = [
-            (kinds.names[k], float(n), float(cal.starts[e]), float(n * kinds.worth_usd[k, e]))
+            (kinds.names[k], float(n), float(calendar.starts[e]), float(n * kinds.worth_usd[k, e]))
             for (k, e), n in np.ndenumerate(self.chosen.sold)
             if n > 0
         ]
@@ -366,14 +414,14 @@ class Plan:
         ``gpus`` (on average while the work is there), ``gpus_high`` (in 90 % of the draws at most),
         ``cost_usd`` over the horizon, on average, and ``month_usd``.
         """
-        p, cho, cal = self.problem, self.problem.choices, self.problem.calendar
+        p, cho, calendar = self.problem, self.problem.choices, self.problem.calendar
         there, _ = self.chosen.there(p)
         rows: list[dict[str, Any]] = []
         for k, name in enumerate(p.kinds.names):
             mode = "on-demand" if p.kinds.hour_offer[k] >= 0 else "missing"
             parts = [(s, r, q) for (at, q), (s, r, _) in self.short.items() if at == k]
             jobs = self.columns[(cho.kind[self.columns] == k) & (cho.venue[self.columns] == HOUR)]
-            usd = sum(float(r.mean()) * cal.months[q] for _, r, q in parts)
+            usd = sum(float(r.mean()) * calendar.months[q] for _, r, q in parts)
             usd += sum(float(self._rent(int(c)).mean()) for c in jobs)
             short = np.max([s for s, _, _ in parts], axis=0) if parts else np.zeros(1)
             more = cho.atonce[jobs].max(axis=1).sum() if len(jobs) else 0.0
@@ -390,7 +438,7 @@ class Plan:
         table = pd.DataFrame(
             rows, columns=["gpu", "mode", "beside", "gpus", "gpus_high", "cost_usd"]
         )
-        return table.assign(month_usd=table["cost_usd"] / cal.edges[-1])
+        return table.assign(month_usd=table["cost_usd"] / calendar.edges[-1])
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -425,10 +473,10 @@ class Plan:
 
     def _run(self, c: int) -> dict[str, Any]:
         """Return a row of `runs`, of a column."""
-        p, cho, cal = self.problem, self.problem.choices, self.problem.calendar
+        p, cho, calendar = self.problem, self.problem.choices, self.problem.calendar
         w, way = int(cho.workload[c]), int(cho.way[c])
         mine = p.options[w]
-        at = np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0))
+        at = np.flatnonzero((calendar.round_of == cho.round[c]) & (mine.size_of >= 0))
         need, sizes = mine.needs[way], np.unique(mine.size_of[at])
         high = float(np.quantile(need.gpus[:, sizes].sum(axis=0).max(axis=0), 0.9))
         count, row = float(cho.atonce[c].max()), dict(mine.table.iloc[way])
@@ -439,7 +487,7 @@ class Plan:
         return {
             "workload": p.scenario.workloads[w].name,
             "place": w,
-            "from_month": float(cal.starts[cho.round[c]]),
+            "from_month": float(calendar.starts[cho.round[c]]),
             **{n: row[n] for n in names},
             "days": row["days"] / useful_share,
             "venue": VENUES[int(cho.venue[c])],
@@ -457,7 +505,7 @@ class Plan:
         """What each workload costs over the horizon, by name: rent of its own, and its share, by
         GPU-hours, of what the pool of its kind costs.
         """
-        p, con, cal, kinds = self.problem, *_of(self.problem)
+        p, con, calendar, kinds = self.problem, *_of(self.problem)
         cho = p.choices
         pool = np.zeros(len(kinds.names))
         for j in np.flatnonzero(self.chosen.signed > 0):
@@ -465,7 +513,7 @@ class Plan:
             each = con.fixed_usd[j] + con.priced_usd[j] * mean
             pool[con.kind[j]] += self.chosen.signed[j] * each
         for (k, q), (_, rent, energy) in self.short.items():
-            pool[k] += float((rent + energy).mean()) * cal.months[q]
+            pool[k] += float((rent + energy).mean()) * calendar.months[q]
         hours = np.zeros((len(p.options), len(kinds.names)))
         found = np.zeros(len(p.options))
         for c in self.columns:
@@ -473,9 +521,9 @@ class Plan:
             if cho.venue[c] != POOL:
                 found[w] += float(self._rent(int(c)).mean())
                 continue
-            for place in np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0)):
+            for place in np.flatnonzero((calendar.round_of == cho.round[c]) & (mine.size_of >= 0)):
                 used = mine.needs[cho.way[c]].mean_hours[mine.size_of[place]]
-                hours[w, k] += float(used) * cal.months[place]
+                hours[w, k] += float(used) * calendar.months[place]
         for c in self.bought:
             found[int(cho.workload[c])] += float(self.api_usd(int(c)).mean())
         share = hours / np.maximum(hours.sum(axis=0), 1e-9)

@@ -62,7 +62,7 @@ class ByApi:
         return np.asarray(np.exp(two_sided(z, 1.0, high)) * draws.market("on-demand"))
 
 
-def by_api(scenario: Scenario, mine: Options, cal: Calendar, kinds: Kinds) -> ByApi | None:
+def by_api(scenario: Scenario, mine: Options, calendar: Calendar, kinds: Kinds) -> ByApi | None:
     """Return a service by API; None for other work, and where nothing is priced or asked."""
     w: Any = scenario.workloads[mine.place]
     use = getattr(w, "api", None) or scenario.allow.api
@@ -76,9 +76,9 @@ def by_api(scenario: Scenario, mine: Options, cal: Calendar, kinds: Kinds) -> By
     if offers.empty:
         return None
     sizes = np.where(mine.size_of >= 0, np.append(mine.sizes, 0.0)[mine.size_of], 0.0)
-    usd = sizes * float(offers["month_usd"].iloc[0]) * cal.drifted
+    month_usd = sizes * float(offers["month_usd"].iloc[0]) * calendar.drifted
     allowed = use == "allowed" and scenario.objective in UNTIMED
-    return ByApi(w.name, offers, count * sizes, usd, allowed)
+    return ByApi(w.name, offers, count * sizes, month_usd, allowed)
 
 
 def busiest(scenario: Scenario, w: Inference, mine: Options, kinds: Kinds) -> float:

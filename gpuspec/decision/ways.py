@@ -26,19 +26,11 @@ def scenario_ways(
 
     `of` are ``among`` and ``bound`` of `service_ways`.
     """
-    workload = run_of(scenario, scenario.workloads[place])
     names = tuple(gpus or scenario.allow.gpus)
     fastest = scenario.objective == "time"
     most = scenario.limits.gpus or 0
-    return workload_ways(workload, names, scenario.allow.weights, most, loads, fastest, **of)
-
-
-def run_of(scenario: Scenario, workload: Any) -> Any:
-    """Return a job with its runs a year: a horizon holds one whole run at least."""
-    if not hasattr(workload, "runs_per_year"):
-        return workload
-    runs = max(workload.runs_per_year or 0.0, 12 / scenario.horizon_months)
-    return workload.model_copy(update={"runs_per_year": runs})
+    work = scenario.works[place]
+    return workload_ways(work, names, scenario.allow.weights, most, loads, fastest, **of)
 
 
 def workload_ways(

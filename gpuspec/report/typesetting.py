@@ -19,6 +19,9 @@ import typst
 
 ACCESSIBLE: Literal["ua-1"] = "ua-1"
 """What a report keeps to; a notebook of one's own whose headings skip levels cannot."""
+UNSETTLED = "did not converge"
+"""What Typst says where pictures that move change what decides where they go, so that pages and
+tables would be numbered wrong: they then stay in their places."""
 _FACES = ("Regular", "It", "Semibold", "SemiboldIt", "Bold", "BoldIt", "Light")
 _BOLD = Path(__file__).resolve().parents[1] / "views" / "faces"
 """Where the bold Chinese face is: the wheel has the regular one alone."""
@@ -26,27 +29,38 @@ _BOLD = Path(__file__).resolve().parents[1] / "views" / "faces"
 
 def typeset(folder: Path, timestamp: int, fonts: typst.Fonts) -> str:
     """Write ``report.pdf`` beside ``main.typ``; return why not where it cannot be."""
-    nowhere = folder / "packages"
-    for standard in (ACCESSIBLE, None):
-        try:
-            typst.compile(
-                folder / "main.typ",
-                folder / "report.pdf",
-                root=folder,
-                font_paths=fonts,
-                format="pdf",
-                pdf_standards=standard,
-                timestamp=timestamp,
-                package_path=nowhere,
-                package_cache_path=nowhere,
-            )
-            break
-        except typst.TypstError as error:
-            if not (standard and "PDF/UA" in str(error.message)):
-                return str(error.message)
-        except OSError as error:
-            return f"{folder / 'report.pdf'}: it cannot be written: {error.strerror or error}"
+    try:
+        for standard in (ACCESSIBLE, None):
+            try:
+                if not _compiled(folder, timestamp, fonts, standard, floats=True):
+                    _compiled(folder, timestamp, fonts, standard, floats=False)
+                break
+            except typst.TypstError as error:
+                if not (standard and "PDF/UA" in str(error.message)):
+                    return str(error.message)
+    except OSError as error:
+        return f"{folder / 'report.pdf'}: it cannot be written: {error.strerror or error}"
     return ""
+
+
+def _compiled(
+    folder: Path, timestamp: int, fonts: typst.Fonts, standard: Literal["ua-1"] | None, floats: bool
+) -> bool:
+    """Write the PDF; return whether its pages and tables are numbered right."""
+    nowhere = folder / "packages"
+    _, warnings = typst.compile_with_warnings(
+        folder / "main.typ",
+        folder / "report.pdf",
+        root=folder,
+        font_paths=fonts,
+        format="pdf",
+        pdf_standards=standard,
+        timestamp=timestamp,
+        package_path=nowhere,
+        package_cache_path=nowhere,
+        sys_inputs={"floats": "yes" if floats else "no"},
+    )
+    return not any(UNSETTLED in str(warning.message) for warning in warnings)
 
 
 def loaded_fonts() -> typst.Fonts:

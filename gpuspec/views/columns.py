@@ -12,6 +12,7 @@ from gpuspec.base.units import GIB, MICRO
 from gpuspec.catalog.models.formats import format_title
 from gpuspec.views.amounts import plain, three_digits
 from gpuspec.views.language import Words, say
+from gpuspec.views.spellings import SPELT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,12 +117,16 @@ def headings(*names: str) -> list[str]:
     return [shown.heading if (shown := column(name)) else name for name in names]
 
 
+def _spelt(spell: Callable[[str], str]) -> Callable[[Any], Any]:
+    return lambda value: spell(value) if isinstance(value, str) else value
+
+
 def readable(frame: "pd.DataFrame", formats: Mapping[str, Format] | None = None) -> "pd.DataFrame":
     """Return a table for a page: numbers in the units of their headings, columns under these.
 
     `gpuspec.views.display.table` writes them in the formats that are declared here, or in
     `formats`, by the columns' names, where these depend on what was asked. An index with a name
-    becomes the first columns.
+    becomes the first columns. Names of data are spelt as people write them.
 
     >>> import pandas as pd
     >>> readable(pd.DataFrame({"gpu": ["H100"], "tpot_s": [0.02]})).to_dict("records")
@@ -132,6 +137,7 @@ def readable(frame: "pd.DataFrame", formats: Mapping[str, Format] | None = None)
     known = {name: about for name in shown.columns if (about := column(name))}
     numeric = shown.select_dtypes("number").columns
     scaled = {n: shown[n] / c.unit for n, c in known.items() if c.unit != 1.0 and n in numeric}
+    scaled |= {n: shown[n].map(_spelt(SPELT[n])) for n in known if n in SPELT}
     text = [n for n, c in known.items() if c.format is format_title]
     written = {n: c.format for n, c in known.items() if c.format and n in {*numeric, *text}}
     written |= formats or {}

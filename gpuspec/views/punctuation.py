@@ -19,8 +19,10 @@ _AROUND = re.compile(rf"(?<=[{_HAN}]) ?\(([^()\n]*)\) ?")
 _GAP = re.compile(
     rf"(?<=[，。；：？！、（）“”]) +| +(?=[，。；：？！、（）“”])|(?<=[{_HAN}]) +(?=[{_HAN}])"
 )
-_JOINED = re.compile(r"(?<=[和或与])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9%])(?=[和或与])")
-"""Where a word that joins two names stands without its blanks."""
+_BOLD = re.compile(r"\*\*([^*\n]+?)([，。；：？！、]) ?\*\*(?=\S)")
+"""Bold text that ends in a wide mark, which Markdown would not end before a character."""
+_JOINED = re.compile(rf"(?<=[{_HAN}])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9%])(?=[{_HAN}])")
+"""Where a word of letters or a number stands by a character without a blank."""
 
 
 def punctuated(text: str) -> str:
@@ -38,6 +40,7 @@ def punctuated(text: str) -> str:
         part = _BEFORE.sub(lambda found: _WIDE[found[1]], part)
         part = _AROUND.sub(r"（\1）", _ROUND.sub(r"（\1）", part))
         part = _ENDS.sub(wide, part)
+        part = _BOLD.sub(r"**\1**\2", part)
         parts[i] = _JOINED.sub(" ", _GAP.sub("", part))
     if len(parts) > 1 and parts[-1] == ".":
         parts[-1] = "。"

@@ -54,13 +54,18 @@ def told(text: str) -> str:
     chinese = spoken() == "zh"
     for i in range(0, len(parts), 2):
         parts[i] = _PERCENT.sub(" %", parts[i])
-        parts[i] = _TIMES.sub(r"\1 张 ", parts[i]) if chinese else parts[i]
+        parts[i] = _times().sub(r"\1 张 ", parts[i]) if chinese else parts[i]
     return punctuated("".join(parts))
 
 
 _PERCENT = re.compile(r"(?<=\d)%(?!\w)")
-_TIMES = re.compile(r"(?<![\w.-])(\d[\d,]*) x (?=[A-Z])")
-"""So many GPUs, as English counts them."""
+
+
+@kept
+def _times() -> re.Pattern[str]:
+    """Return what finds so many GPUs, as English counts them; ports of a network are no GPUs."""
+    names = "|".join(sorted({re.escape(title.split()[0]) for title in gpu_titles().values()}))
+    return re.compile(rf"(?<![\w.-])(\d[\d,]*) x (?=(?:{names})\b)", re.ASCII)
 
 
 @kept

@@ -10,15 +10,11 @@ from gpuspec.decision.decide import Decision
 from gpuspec.decision.plan.sensitivity import price_column
 from gpuspec.decision.plan.words import Voice, paid_words, percent, plan_words, voice_of, whole
 from gpuspec.decision.plan.words_asked import asked_sentences
+from gpuspec.decision.plan.words_cost import grade_sentence, grades
+from gpuspec.decision.plan.words_ground import ground_warning
+from gpuspec.decision.plan.words_limits import give_sentences, limits_sentence
 from gpuspec.decision.plan.words_outside import api_first
-from gpuspec.decision.plan.words_page import (
-    NOTHING,
-    give_sentences,
-    grade_sentence,
-    grades,
-    ground_warning,
-    limits_sentence,
-)
+from gpuspec.decision.plan.words_page import NOTHING
 from gpuspec.views.columns import headings
 from gpuspec.views.display import Align
 from gpuspec.views.front import QUOTES_DAYS, SIGN_DAYS, TRIAL_DAYS, Step, headed

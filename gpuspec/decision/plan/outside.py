@@ -70,12 +70,12 @@ def by_api(plan: Plan) -> list[Outside]:
 
 def served(plan: Plan, place: int, work: Inference) -> tuple[float, float]:
     """Return the months in which a service runs, and its requests in the mean one of them."""
-    mine, cal = plan.problem.options[place], plan.problem.calendar
+    mine, calendar = plan.problem.options[place], plan.problem.calendar
     on = mine.size_of >= 0
-    months = float(cal.months[on].sum())
+    months = float(calendar.months[on].sum())
     if not months:
         return 0.0, 0.0
-    mean = float((mine.sizes[mine.size_of[on]] * cal.months[on]).sum()) / months
+    mean = float((mine.sizes[mine.size_of[on]] * calendar.months[on]).sum()) / months
     rate = _busiest(plan, place, work) * mean
     return months, requests_month(rate, work.peak_factor, work.hours_per_month)
 

@@ -6,7 +6,9 @@ from ipywidgets import Widget
 from gpuspec.decision.decide import Decision, decide
 from gpuspec.decision.plan.pictures import plan_costs
 from gpuspec.decision.plan.words import plan_labels, voice_of
-from gpuspec.decision.plan.words_page import decision_finding, give_sentences, sure_sentence
+from gpuspec.decision.plan.words_limits import give_sentences
+from gpuspec.decision.plan.words_page import decision_finding
+from gpuspec.decision.plan.words_sure import sure_sentence
 from gpuspec.decision.plan.words_tables import (
     money_axis,
     plans_table,

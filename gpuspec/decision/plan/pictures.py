@@ -107,7 +107,7 @@ def option_front(
 def tornado_bars(table: pd.DataFrame, now: float, title: str, most: int = 9) -> Figure:
     """Draw how each input moves the gap between the runner-up and the recommended plan."""
     shown = table.head(most)
-    figure, axes = charts.blank_axes(7.4, 0.8 + 0.28 * max(len(shown), 1), grid="x")
+    figure, axes = charts.blank_axes(7.2, 0.8 + 0.28 * max(len(shown), 1), grid="x")
     if shown.empty:
         return _nothing(figure, axes, "no input moves the gap")
     ends = {"low": {"color": LOW, "hatch": ""}, "high": {"color": HIGH, "hatch": "//"}}

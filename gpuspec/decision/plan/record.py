@@ -12,8 +12,10 @@ from gpuspec.decision.decide import Decision
 from gpuspec.decision.plan.limits import delivered, hours_month, runs_in, uses_table
 from gpuspec.decision.plan.outside import by_api, nothing_done
 from gpuspec.decision.plan.words import modes_of, plan_words, policy_words, voice_of
-from gpuspec.decision.plan.words_page import changes, gives_of, grade_of, reasons
+from gpuspec.decision.plan.words_cost import grade_of
+from gpuspec.decision.plan.words_limits import gives_of
 from gpuspec.decision.plan.words_place import export_rows
+from gpuspec.decision.plan.words_sure import changes, reasons
 from gpuspec.decision.plans import Plan
 
 UNITS = {
@@ -45,6 +47,7 @@ def answer_record(decision: Decision, evens: pd.DataFrame | None = None) -> dict
         "rented": best.rented.to_dict("records"),
         "sold": best.sold.to_dict("records"),
         "parts": {name: float(part.mean()) for name, part in best.parts.items()},
+        "services_usd": best.services_usd,
         "limits": uses_table(decision, best).to_dict("records"),
         "price_grade": grade_of(decision, best),
         "export": export_rows(s, decision.offers.iloc[best.offers_used]),

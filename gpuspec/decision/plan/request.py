@@ -22,9 +22,9 @@ from gpuspec.decision.options import JOBS
 from gpuspec.decision.plan.words import PAID, Voice, voice_of
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.worth import QUOTE, variants
-from gpuspec.topics.cost.prices import operating
 from gpuspec.topics.cost.prices.offers import TERM_MONTHS
 from gpuspec.topics.cost.prices.quotes import ASKED, COLUMNS
+from gpuspec.topics.cost.prices.records import Operating
 from gpuspec.views.columns import headings
 from gpuspec.views.words import gpu_name
 
@@ -93,7 +93,7 @@ def _row(decision: Decision, place: int, table: pd.DataFrame, voice: Voice) -> d
     below, above = flips(decision, place) if by_cost else (np.nan, np.nan)
     mine = table[(table["kind"] == QUOTE) & table["offers"].map(lambda o: o == (place,))]
     node = int(offer["gpus_per_node"])
-    now = quoted_price(offer, 1.0)
+    now = quoted_price(offer, 1.0, decision.scenario.operating)
     own = {"mode": "own-gpu", "unit": voice.say("USD for a GPU with its share of the network")}
     found = _common(decision, gpu, mode, node, voice)
     found |= own if offer["tier"] == ALL_IN else {}
@@ -248,15 +248,14 @@ def request_notes(rows: pd.DataFrame, decision: Decision, language: str | None =
 # --- prices ---------------------------------------------------------------------------------------
 
 
-def quoted_price(offer: Mapping[str, Any], times: float) -> float:
+def quoted_price(offer: Mapping[str, Any], times: float, values: Operating) -> float:
     """Return what a seller would quote for so many times the price of an offer, USD: of an hour of
     a GPU, or of a server; without what the tables of operation add to it.
     """
-    values = operating()
     if offer["mode"] == "own":
         whole = (1 - values.network_share) * offer["gpus_per_node"]
         return float(offer["capital_usd_gpu"] * times * (1 if offer["tier"] == ALL_IN else whole))
-    beside = (offer["licence_month_usd_gpu"] + values.network_usd_gpu_month) / HOURS_MONTH
+    beside = offer["beside_month_usd_gpu"] / HOURS_MONTH
     return float((offer["hour_usd"] * times - beside) / (1 + values.support_share))
 
 
@@ -277,7 +276,8 @@ def flips(decision: Decision, place: int) -> list[float]:
     mean = np.array([plan.expected_usd for plan in plans]) - spent.sum(axis=1)
     at = flip_times(firm, mean, 1e-6 * max(abs(best.expected_usd), 1.0))
     offer = {str(k): v for k, v in offers.iloc[place].items()}
-    return [quoted_price(offer, one) if np.isfinite(one) else np.nan for one in at]
+    values = decision.scenario.operating
+    return [quoted_price(offer, one, values) if np.isfinite(one) else np.nan for one in at]
 
 
 def flip_times(paid: np.ndarray, rest: np.ndarray, least: float) -> tuple[float, float]:
@@ -305,16 +305,7 @@ def flip_times(paid: np.ndarray, rest: np.ndarray, least: float) -> tuple[float,
 
 def spent_usd(plan: Plan, place: int) -> tuple[float, float]:
     """Return what a plan pays through an offer on average, and upkeep that follows its price."""
-    p, con, kinds = plan.problem, plan.problem.contracts, plan.problem.kinds
-    mine = (con.offer == place) & (plan.chosen.signed > 0)
-    factor = float(p.draws.price(place).mean())
-    paid = float((plan.chosen.signed * con.priced_usd)[mine].sum()) * factor
-    paid += sum(
-        float(rent.mean()) * p.calendar.months[q]
-        for (k, q), (_, rent, _) in plan.short.items()
-        if kinds.hour_offer[k] == place
-    )
-    paid += sum(plan.rent_usd(c) for c in plan.columns if plan.rents_from(c) == place)
-    care = operating().maintenance_share_year / 12
-    kept = plan.chosen.signed * con.upfront_usd * con.paid_months * con.housed
-    return paid, float(kept[mine].sum()) * care
+    con = plan.problem.contracts
+    care = plan.problem.scenario.operating.maintenance_share_year / 12
+    kept = (plan.chosen.signed * con.upfront_usd * con.paid_months * con.housed)[con.offer == place]
+    return float(plan.paid["usd"].iloc[place]), float(kept.sum()) * care

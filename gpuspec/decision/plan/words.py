@@ -221,11 +221,11 @@ def there(plan: Plan) -> dict[str, float]:
 
 def fleet(plan: Plan) -> dict[str, float]:
     """Return the GPUs of each kind at once, at the central estimates."""
-    p, cho, cal = plan.problem, plan.problem.choices, plan.problem.calendar
-    held, found = plan.chosen.there(p)[0], np.zeros((len(p.kinds.names), len(cal.months)))
+    p, cho, calendar = plan.problem, plan.problem.choices, plan.problem.calendar
+    held, found = plan.chosen.there(p)[0], np.zeros((len(p.kinds.names), len(calendar.months)))
     columns = plan.columns
-    for q in range(len(cal.months)):
-        at = columns[cho.round[columns] == cal.round_of[q]]
+    for q in range(len(calendar.months)):
+        at = columns[cho.round[columns] == calendar.round_of[q]]
         pooled, lone = cho.venue[at] == POOL, cho.block[at] == 0
         np.add.at(found[:, q], cho.kind[at[pooled & lone]], cho.atonce[at[pooled & lone], q])
         found[:, q] = np.maximum(found[:, q], held[:, q])
@@ -278,7 +278,7 @@ def plan_sentences(plan: Plan, voice: Voice) -> list[str]:
 
 def _buying(plan: Plan, voice: Voice) -> Iterator[str]:
     """Say which services are bought by API, where, at which price, and from and until when."""
-    p, cal = plan.problem, plan.problem.calendar
+    p, calendar = plan.problem, plan.problem.calendar
     for w in dict.fromkeys(p.choices.workload[plan.bought].tolist()):
         api, work = p.options[w].api, p.scenario.workloads[w].name
         rounds = p.choices.round[plan.bought[p.choices.workload[plan.bought] == w]]
@@ -286,12 +286,12 @@ def _buying(plan: Plan, voice: Voice) -> Iterator[str]:
         first, last = (voice.token(float(usd)) for usd in prices)
         values = {"work": work, "provider": voice.say(api.provider), "first": first, "last": last}
         text = BOUGHT_BY_API
-        here = np.isin(cal.round_of, rounds)
+        here = np.isin(calendar.round_of, rounds)
         if not here[p.options[w].size_of >= 0].all():
             at = np.flatnonzero(here)
             text = BOUGHT_FOR_A_TIME
-            values["from_"] = plain(three_digits(float(cal.edges[at[0]])))
-            values["until"] = plain(three_digits(float(cal.edges[at[-1] + 1])))
+            values["from_"] = plain(three_digits(float(calendar.edges[at[0]])))
+            values["until"] = plain(three_digits(float(calendar.edges[at[-1] + 1])))
         yield voice.say(text, **values)
 
 

@@ -12,7 +12,7 @@ from gpuspec.decision.plan.limits import Use, uses
 from gpuspec.decision.plan.most import QUICK, Grown, Most
 from gpuspec.decision.plan.record import answer_record
 from gpuspec.decision.plan.words import Voice, percent, plan_words, voice_of
-from gpuspec.decision.plan.words_page import limit_words
+from gpuspec.decision.plan.words_limits import limit_words
 from gpuspec.views.amounts import plain, three_digits
 
 LOADS = {

@@ -10,7 +10,8 @@ import numpy as np
 from gpuspec.base.lazy import pd
 from gpuspec.decision.decide import REGRET, Decision
 from gpuspec.decision.plan.words import HIDDEN, Voice, paid_words, percent, plan_words, voice_of
-from gpuspec.decision.plan.words_page import LITTLE, more_words
+from gpuspec.decision.plan.words_cost import LITTLE
+from gpuspec.decision.plan.words_sure import more_words
 from gpuspec.decision.worth import (
     ALL,
     QUESTION,

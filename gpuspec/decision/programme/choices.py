@@ -57,30 +57,34 @@ class Choices:
 
 
 def choices_of(
-    scenario: Scenario, options: Sequence[Options], kinds: Kinds, cal: Calendar, draws: Draws
+    scenario: Scenario, options: Sequence[Options], kinds: Kinds, calendar: Calendar, draws: Draws
 ) -> Choices:
     """Return every column of the programme."""
     rows: list[tuple[int, int, int, int, int]] = []
     for w, mine in enumerate(options):
-        rounds = [e for e in range(len(cal.rounds)) if (mine.size_of[cal.round_of == e] >= 0).any()]
+        rounds = [
+            e
+            for e in range(len(calendar.rounds))
+            if (mine.size_of[calendar.round_of == e] >= 0).any()
+        ]
         for i, v, k in _places(scenario, w, mine, kinds, draws):
             rows += [(w, i, e, v, k) for e in rounds]
         rows += [(w, NONE, e, API, NONE) for e in rounds if mine.bought]
     place = np.array(rows, int).reshape(-1, 5).T
-    shape = (len(rows), len(cal.months))
+    shape = (len(rows), len(calendar.months))
     usd, atonce, kwh = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     by_api = place[3] == API
     for c in np.flatnonzero(by_api).tolist():
         w, _, e, _, _ = rows[c]
         api = options[w].api
-        usd[c] = np.where(cal.round_of == e, api.month_usd, 0.0) * api.factor(draws).mean()
+        usd[c] = np.where(calendar.round_of == e, api.month_usd, 0.0) * api.factor(draws).mean()
     for c, (w, i, e, v, k) in enumerate(rows):
         if v == API:
             continue
         mine, need = options[w], options[w].needs[i]
         if c == 0 or rows[c - 1][:2] != (w, i):
             drawn = need.gpu_hours
-        for q in np.flatnonzero((cal.round_of == e) & (mine.size_of >= 0)):
+        for q in np.flatnonzero((calendar.round_of == e) & (mine.size_of >= 0)):
             z = mine.size_of[q]
             hours = drawn[z]
             atonce[c, q] = need.central[z]
@@ -152,11 +156,11 @@ def _mean(hours: np.ndarray, draws: Draws, offer: int) -> float:
 
 
 def pool_layers(
-    choices: Choices, options: Sequence[Options], cal: Calendar, k: int, q: int
+    choices: Choices, options: Sequence[Options], calendar: Calendar, k: int, q: int
 ) -> Layers | None:
     """Return the layers of all columns of the pool of a kind in a segment; None without any."""
     mine = np.flatnonzero(
-        (choices.kind == k) & (choices.venue == POOL) & (choices.round == cal.round_of[q])
+        (choices.kind == k) & (choices.venue == POOL) & (choices.round == calendar.round_of[q])
     )
     need, hours, column = [], [], []
     for c in mine:

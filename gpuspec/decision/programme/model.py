@@ -37,6 +37,7 @@ OPTIONS: dict[str, object] = {
 }
 """What suits programmes that are solved at the root: without presolve HiGHS does not restart there;
 without its larger heuristics, and with few cuts kept, it takes half the time, and proves as much.
+Where a percent is close enough, presolve is on: the root closes such a gap sooner then.
 """
 
 
@@ -111,13 +112,13 @@ class Problem:
     @cached_property
     def pools(self) -> dict[tuple[int, int], Layers]:
         """The layers of the pool of each kind and segment; one object where they are the same."""
-        cal, found = self.calendar, {}
+        calendar, found = self.calendar, {}
         alike: dict[tuple[int, ...], Layers | None] = {}
         for k in range(len(self.kinds.names)):
-            for q in range(len(cal.months)):
-                same = k, int(cal.round_of[q]), *(int(o.size_of[q]) for o in self.options)
+            for q in range(len(calendar.months)):
+                same = k, int(calendar.round_of[q]), *(int(o.size_of[q]) for o in self.options)
                 if same not in alike:
-                    alike[same] = pool_layers(self.choices, self.options, cal, k, q)
+                    alike[same] = pool_layers(self.choices, self.options, calendar, k, q)
                 layers = alike[same]
                 if layers is not None:
                     found[k, q] = layers
@@ -185,13 +186,13 @@ class Chosen:
 
     def there(self, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
         """Return (K, Q) GPUs that are there, and those of them that stand in rooms of others."""
-        con, cal, kinds = problem.contracts, problem.calendar, problem.kinds
-        shape = len(kinds.names), len(cal.months)
+        con, calendar, kinds = problem.contracts, problem.calendar, problem.kinds
+        shape = len(kinds.names), len(calendar.months)
         every, others = np.zeros(shape), np.zeros(shape)
         each = con.active * self.signed[:, None]
         np.add.at(every, con.kind, each)
         np.add.at(others, con.kind, each * ~con.housed[:, None])
-        held = kinds.owned[:, None] - np.cumsum(self.sold, axis=1)[:, cal.round_of]
+        held = kinds.owned[:, None] - np.cumsum(self.sold, axis=1)[:, calendar.round_of]
         return every + held, others
 
 
@@ -205,21 +206,21 @@ class Model:
         self.problem, self.spared = problem, spared
         self.bounds: list[Bound] = []
         self.planes: dict[tuple[object, ...], tuple[np.ndarray, float, float]] = {}
-        p, cal = problem, problem.calendar
+        p, calendar = problem, problem.calendar
         self.size = 0
         self.cost: list[np.ndarray] = []
         self.upper: list[np.ndarray] = []
         self.whole: list[np.ndarray] = []
         self.rows: list[Row] = []
         self.constant = 0.0
-        kinds, segments, rounds = len(p.kinds.names), len(cal.months), len(cal.rounds)
+        kinds, segments, rounds = len(p.kinds.names), len(calendar.months), len(calendar.rounds)
         con, cho = p.contracts, p.choices
-        self.x = self._add((len(cho),), (cho.month_usd * cal.months).sum(axis=1), 1.0)
+        self.x = self._add((len(cho),), (cho.month_usd * calendar.months).sum(axis=1), 1.0)
         fixed = con.fixed_usd + con.priced_usd * np.array(
             [p.draws.price(o).mean() for o in con.offer]
         )
         self.n = self._add((len(con.offer),), fixed * con.step, self._most_steps())
-        gone = np.append(cal.starts, cal.edges[-1])
+        gone = np.append(calendar.starts, calendar.edges[-1])
         keep = p.kinds.keep_usd[:, None] * gone + p.kinds.tied_usd(gone)
         self.constant += float((p.kinds.owned * keep[:, -1]).sum())
         saved = keep[:, :-1] - keep[:, -1:]
@@ -373,20 +374,20 @@ class Model:
 
     def _there(self, k: int, q: int, each: float = 1.0) -> tuple[list[Term], float]:
         """Return the terms of `each` x GPUs of a kind that are there, and the constant."""
-        con, cal = self.problem.contracts, self.problem.calendar
+        con, calendar = self.problem.contracts, self.problem.calendar
         mine = np.flatnonzero((con.kind == k) & con.active[:, q])
-        gone = self.sold[k, : cal.round_of[q] + 1]
+        gone = self.sold[k, : calendar.round_of[q] + 1]
         terms = [(self.n[mine], con.step[mine] * each), (gone, -each)]
         return terms, each * float(self.problem.kinds.owned[k])
 
     def _blocks(self) -> None:
         """A job on a pool finds its GPUs at one place, beside the services that run there."""
-        p, cho, cal = self.problem, self.problem.choices, self.problem.calendar
+        p, cho, calendar = self.problem, self.problem.choices, self.problem.calendar
         pooled = cho.venue == POOL
         for w in [w for w, mine in enumerate(p.options) if mine.is_job]:
             for k in range(len(p.kinds.names)):
-                for q in cal.settled:
-                    at = cho.round == cal.round_of[q]
+                for q in calendar.settled:
+                    at = cho.round == calendar.round_of[q]
                     mine = np.flatnonzero(pooled & at & (cho.workload == w) & (cho.kind == k))
                     if not len(mine) or p.options[w].size_of[q] < 0:
                         continue
@@ -399,14 +400,14 @@ class Model:
 
     def _limits(self) -> None:
         """Rows of the limits; of the one that is spared, its use is a column instead."""
-        p, con, cal, limits = *_parts(self.problem), self.problem.limits
+        p, con, calendar, limits = *_parts(self.problem), self.problem.limits
         self.use = int(self._add((1,), 0.0, np.inf, whole=False)[0])
         mean = np.array([p.draws.price(o).mean() for o in con.offer])
         capital = (self.n, con.upfront_usd * con.step * THOUSANDTH)
         self._limit("capital", limits.capital * THOUSANDTH, 0.0, capital)
         spent, kept_usd = [capital], 0.0
-        for q, months in enumerate(cal.months):
-            gone = self.sold[:, : cal.round_of[q] + 1]
+        for q, months in enumerate(calendar.months):
+            gone = self.sold[:, : calendar.round_of[q] + 1]
             rent = np.where(con.housed, 1.0, mean) * con.month_usd[:, q] * con.step
             month = [
                 (self.n, rent * THOUSANDTH),
@@ -455,11 +456,11 @@ class Model:
 
     def _gpus_atonce(self) -> None:
         """GPUs that are there or rented at a time, at the central estimates, within the limit."""
-        p, _, cal = _parts(self.problem)
+        p, _, calendar = _parts(self.problem)
         cho, kinds = p.choices, range(len(p.kinds.names))
-        atonce = self._add((len(p.kinds.names), len(cal.months)), 0.0, np.inf, whole=False)
-        for q in range(len(cal.months)):
-            at = cho.round == cal.round_of[q]
+        atonce = self._add((len(p.kinds.names), len(calendar.months)), 0.0, np.inf, whole=False)
+        for q in range(len(calendar.months)):
+            at = cho.round == calendar.round_of[q]
             for k in kinds:
                 terms, constant = self._there(k, q, -1.0)
                 self._row((atonce[k, q], 1.0), *terms, low=-constant)
@@ -559,17 +560,17 @@ class Model:
         """Add the bound that (S,) marginal hours make: beyond all GPUs that are there, and beyond
         those in rooms of others; at first as if none were there.
         """
-        p, con, cal = self.problem, self.problem.contracts, self.problem.calendar
+        p, con, calendar = self.problem, self.problem.contracts, self.problem.calendar
         (k, q), layers = place, p.pools[place]
         self.bounds.append((place, every, alone))
         same = k, float(p.kinds.hour_usd[k, q]), id(layers), id(every), id(alone)
         if same not in self.planes:
             self.planes[same] = self._plane(place, every, alone)
         each, there, others = self.planes[same]
-        scale = float(cal.months[q]) * THOUSANDTH
+        scale = float(calendar.months[q]) * THOUSANDTH
         mine = np.flatnonzero((con.kind == k) & con.active[:, q])
         slope = (there + np.where(con.housed[mine], 0.0, others)) * con.step[mine] * scale
-        gone = self.sold[k, : cal.round_of[q] + 1]
+        gone = self.sold[k, : calendar.round_of[q] + 1]
         column, back = np.unique(layers.column, return_inverse=True)
         summed = np.bincount(back, each * scale)
         of = self.cash if every is None else self.theta

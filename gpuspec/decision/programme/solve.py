@@ -72,13 +72,13 @@ def solve(
         solver.changeColsCost(model.size, every, model.goal)
         solver.setOptionValue("presolve", "on")
         first = _solved(model, model.goal, gap, clock)
-        solver.setOptionValue("presolve", "off")
         if first is None:
             return None
         late = MONTHLY_SLACK if model.spared in ("monthly", "total") else 1e-6
         least = first.cost_usd + max(GOAL_GAP, late * abs(first.cost_usd))
         solver.changeRowBounds(model.goal_row, -highspy.kHighsInf, least)
     solver.changeColsCost(model.size, every, cost)
+    solver.setOptionValue("presolve", "on" if gap >= ROUGHLY else "off")  # `OPTIONS` says why
     return _solved(model, cost / THOUSANDTH, gap, clock)
 
 

@@ -4,19 +4,20 @@ import math
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from gpuspec.base.ask import BLANK, Ask, Blank, Range, Was, typed
-from gpuspec.base.errors import InputError
+from gpuspec.base.errors import InputError, renamed
 from gpuspec.base.units import HOURS_MONTH as HOURS_PER_MONTH
 from gpuspec.catalog import fields, resolve
 from gpuspec.catalog.api_prices import TokenPriceQuote
 from gpuspec.catalog.load_profiles import HOURS, hours_of_day, load_profile
 from gpuspec.catalog.models import doubts_of
 from gpuspec.formulas.images import check_fused
-from gpuspec.topics.cost.prices.ask import Drift
+from gpuspec.topics.cost.prices.ask import Drift, Pairs
 from gpuspec.topics.cost.prices.drift import drift_year
 from gpuspec.topics.cost.prices.quotes import MODES, Mode, Quote, quote_of, read_quotes
+from gpuspec.topics.cost.prices.records import Operating, operating
 from gpuspec.topics.serving.ask import Load
 from gpuspec.topics.training.ask import Job
 
@@ -155,6 +156,21 @@ class Prices(Ask):
     cny_per_usd: Annotated[fields.ExchangeRate, Was("usd_cny", "fx")] = Field(
         7.1, description="Exchange rate"
     )
+
+    operating: Pairs | None = Field(
+        None,
+        description="Operating values of your own by their key in data/prices_operating.csv: "
+        "licence_usd_gpu_year=4500,support_share=0.1,electricity_usd_kwh=0.07",
+    )
+
+    @field_validator("operating")
+    @classmethod
+    def _are_known(cls, value: str | None) -> str | None:
+        try:
+            operating(value)
+        except InputError as error:
+            raise renamed(error, error.field.removeprefix("operating").strip()) from None
+        return value
 
     @property
     def drift_year(self) -> float:
@@ -473,6 +489,25 @@ class Scenario(Ask):
         said = [doubts_of(w.model for w in self.workloads if isinstance(w, kinds))]
         said += [w.software for w in self.workloads if isinstance(w, Training)]
         return " ".join(filter(None, dict.fromkeys(said)))
+
+    @property
+    def operating(self) -> Operating:
+        """What owning and renting costs besides prices: the scenario's own values over the table's,
+        and those of its regions.
+        """
+        prices = self.prices
+        return operating(prices.operating, self.allow.regions, prices.cny_per_usd)
+
+    @property
+    def works(self) -> tuple[Workload, ...]:
+        """The workloads, jobs with their runs a year: a horizon holds one whole run at least."""
+        least = 12 / self.horizon_months
+        return tuple(
+            w.model_copy(update={"runs_per_year": max(w.runs_per_year or 0.0, least)})
+            if isinstance(w, Training | Hpc)
+            else w
+            for w in self.workloads
+        )
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Scenario":

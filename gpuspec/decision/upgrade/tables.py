@@ -47,15 +47,15 @@ def gpus_table(plan: Plan) -> pd.DataFrame:
     """Return GPUs there by ``gpu``, ``held`` (of `HELD`) and ``period``; by the hour and on spot
     the mean over the draws and the time of the period.
     """
-    p, cal, con, cho = (
+    p, calendar, con, cho = (
         plan.problem,
         plan.problem.calendar,
         plan.problem.contracts,
         plan.problem.choices,
     )
-    shape = len(HELD), len(p.kinds.names), len(cal.months)
+    shape = len(HELD), len(p.kinds.names), len(calendar.months)
     found = np.zeros(shape)
-    found[0] = p.kinds.owned[:, None] - np.cumsum(plan.chosen.sold, axis=1)[:, cal.round_of]
+    found[0] = p.kinds.owned[:, None] - np.cumsum(plan.chosen.sold, axis=1)[:, calendar.round_of]
     each = con.active * plan.chosen.signed[:, None]
     np.add.at(found[1], con.kind[con.housed], each[con.housed])
     np.add.at(found[2], con.kind[~con.housed], each[~con.housed])
@@ -67,7 +67,7 @@ def gpus_table(plan: Plan) -> pd.DataFrame:
             continue
         mine, k = p.options[cho.workload[c]], cho.kind[c]
         how = HELD.index("spot" if cho.venue[c] == SPOT else "by the hour")
-        for q in np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0)):
+        for q in np.flatnonzero((calendar.round_of == cho.round[c]) & (mine.size_of >= 0)):
             hours = mine.needs[cho.way[c]].mean_hours[mine.size_of[q]]
             found[how, k, q] += float(hours) / 730.0
     rows = [(p.kinds.names[k], HELD[h], q, float(n)) for (h, k, q), n in np.ndenumerate(found)]
@@ -109,12 +109,12 @@ def runs_table(plan: Plan) -> pd.DataFrame:
     ``workload``, ``period``, ``gpu``, ``precision``, ``split``, ``venue``, ``gpus`` (at the central
     estimate), ``job``, ``share`` (of all that is served) and ``share_from`` (of the busiest hour).
     """
-    p, cal, cho = plan.problem, plan.problem.calendar, plan.problem.choices
+    p, calendar, cho = plan.problem, plan.problem.calendar, plan.problem.choices
     rows = []
     for c in plan.columns:
         mine = p.options[cho.workload[c]]
         way = mine.table.iloc[int(cho.way[c])]
-        for q in np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0)):
+        for q in np.flatnonzero((calendar.round_of == cho.round[c]) & (mine.size_of >= 0)):
             place = ("pool", "by the hour", "spot")[cho.venue[c]]
             name = p.scenario.workloads[cho.workload[c]].name
             of = way["gpu"], way["precision"], way["split"], place

@@ -11,7 +11,7 @@ from gpuspec.constants.ground import Ground
 from gpuspec.decision.decide import MIX, Decision
 from gpuspec.decision.ground import warning
 from gpuspec.decision.plan.words import PAID, sharing, voice_of
-from gpuspec.decision.plan.words_page import measured_sentence, unread_sentence
+from gpuspec.decision.plan.words_ground import measured_sentence, unread_sentence
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.upgrade.ask import UpgradeQuestion
@@ -233,7 +233,8 @@ def measured_words(decision: Decision) -> str:
 
 
 def _by_place(plan: Plan) -> dict[str, Ground]:
-    places = [f"{r.workload}, {gpu_name(r.gpu)}" for r in rows(plan.runs)]
+    form = "{work}, {gpu}"
+    places = [say(form, work=say(r.workload), gpu=gpu_name(r.gpu)) for r in rows(plan.runs)]
     return dict(zip(places, plan.grounds, strict=True))
 
 
@@ -262,7 +263,8 @@ def orders_shown(plan: Plan) -> pd.DataFrame:
     """Return what is decided when, in words."""
     table = orders_table(plan)
     names = PAID | {"sell": "sold"}
-    return table.assign(what=[say(names.get(what, what)) for what in table["what"]])
+    shown = table.assign(what=[say(names.get(what, what)) for what in table["what"]])
+    return shown.rename(columns={"month": "order_month"})
 
 
 def effort_caption(s: Scenario) -> str:

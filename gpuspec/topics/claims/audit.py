@@ -82,8 +82,9 @@ def verdict_text(verdict: Verdict, language: str | None = None) -> str:
     word = verdict_word(verdict.word, language)
     if not verdict.condition:
         return word
-    between = " " if verdict.word == WHEN and (language or spoken()) == "en" else ": "
-    return f"{word}{between}{say(verdict.condition)}"
+    if verdict.word == WHEN and (language or spoken()) == "en":
+        word = "true under a condition"
+    return f"{word}: {say(verdict.condition)}"
 
 
 def evidence_text(check: Check) -> str:

@@ -12,8 +12,8 @@ from matplotlib.patches import Rectangle
 from gpuspec.topics.claims import ClaimMap
 from gpuspec.topics.claims.settings import SETTINGS
 from gpuspec.views.charts import blank_axes, headed, row_names
-from gpuspec.views.language import say
 from gpuspec.views.punctuation import wrapped
+from gpuspec.views.words import told
 
 _BOLD, _LIGHT = "#0072B2", "#e8e8e8"
 
@@ -36,7 +36,7 @@ def holding_map(shown: ClaimMap, title: str) -> Figure:
         axes.text(x, y, text, ha="center", va="center", fontsize=7.5, fontweight=weight)
     _ring(axes, holds)
     wide = max(70 // len(values.columns), 8)
-    words = [wrapped(say(_label(c)), wide) for c in values.columns]
+    words = [wrapped(told(_label(c)), wide) for c in values.columns]
     axes.set_xticks(range(len(words)), words, fontsize=8)
     axes.set_yticks(range(len(values)), [_label(r) for r in values.index], fontsize=8)
     axes.set_xlabel(SETTINGS[shown.across].axis)

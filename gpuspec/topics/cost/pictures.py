@@ -271,7 +271,8 @@ def tornado(table: pd.DataFrame, gpu: str, currency: str, title: str) -> Figure:
         left, right = row["cost_low"], row["cost_high"]
         axes.barh(place, right - left, 0.62, left, color=color, edgecolor="black", linewidth=0.5)
         axes.text(left, place, f"{left:,.2f} ", ha="right", va="center", fontsize=6.5)
-        axes.text(right, place, f" {right:,.2f}", va="center", fontsize=6.5)
+        style: Any = {"textcoords": "offset points", "va": "center", "fontsize": 6.5}
+        axes.annotate(f"{right:,.2f}", (right, place), (3, 0), **style)
     labels = [
         f"{name}  ({_written(name, low)} to {_written(name, high)})"
         for name, low, high in zip(table["driver"], table["low"], table["high"], strict=True)

@@ -297,25 +297,18 @@ def unpriced_sentences(question: CostQuestion) -> list[str]:
 
 def services_sentence(question: CostQuestion) -> str:
     """Say which of licence, support plan and line are in the costs, and what is left out."""
-    values = question.assumptions
-    lines = {
-        "software licences": (
-            max(values.licence_usd_gpu_year, values.licence_usd_gpu_hour),
-            "licence_usd_gpu_year, licence_usd_gpu_hour",
-        ),
-        "a support plan on rents": (values.support_share, "support_share"),
-        "line and traffic": (values.network_usd_gpu_month, "network_usd_gpu_month"),
-    }
-    inside = [name for name, (value, _) in lines.items() if value]
-    out = [name for name, (value, _) in lines.items() if not value]
-    keys = [key for value, key in lines.values() if not value]
+    services = question.assumptions.services
+    keys = "licence_usd_gpu_year, licence_usd_gpu_hour", "support_share", "network_usd_gpu_month"
+    inside = [name for name, value in services.items() if value]
+    out = [name for name, value in services.items() if not value]
+    unset = [key for key, value in zip(keys, services.values(), strict=True) if not value]
     said = [say("The costs hold {inside}.", inside=listed(inside))] if inside else []
     if out:
         said.append(
             say(
                 "The costs leave out {out}: set {keys} in operating.",
                 out=listed(out),
-                keys=", ".join(keys),
+                keys=", ".join(unset),
             )
         )
     return " ".join(said)

@@ -54,7 +54,7 @@ def hpc_roofline(table: pd.DataFrame, gpus: Sequence[Gpu], title: str) -> Figure
             zorder=3,
         )
     _class_names(axes, table)
-    axes.set(xscale="log", yscale="log", ylim=(0.015, 130))
+    axes.set(xscale="log", yscale="log", xlim=(0.01, 600), ylim=(0.015, 130))
     axes.set_xlabel("intensity: operations for each byte of device memory", fontsize=8)
     axes.set_ylabel("TFLOP/s (log)", fontsize=8)
     axes.xaxis.set_major_formatter("{x:g}")
@@ -66,7 +66,10 @@ def hpc_roofline(table: pd.DataFrame, gpus: Sequence[Gpu], title: str) -> Figure
 
 
 def _class_names(axes: Axes, table: pd.DataFrame) -> None:
-    """Write the classes alternately under their lowest and above their highest point."""
+    """Write the classes alternately under their lowest and above their highest point.
+
+    What is above ends there, since roofs rise to the right of it.
+    """
     groups = table.groupby("workload")
     ends = groups.agg(x=("intensity", "first"), low=("rate", "min"), high=("rate", "max"))
     for place, (name, row) in enumerate(ends.sort_values("x", kind="stable").iterrows()):
@@ -77,9 +80,14 @@ def _class_names(axes: Axes, table: pd.DataFrame) -> None:
             (row["x"], y),
             (row["x"], y * (2.0 if above else 0.5)),
             fontsize=7,
-            ha="center",
+            ha="right" if above else "center",
             va="bottom" if above else "top",
-            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "#777777"},
+            arrowprops={
+                "arrowstyle": "-",
+                "linewidth": 0.4,
+                "color": "#777777",
+                "relpos": (1, 0) if above else (0.5, 1),
+            },
         )
 
 

@@ -102,7 +102,7 @@ def step_sentences(table: pd.DataFrame, published: pd.DataFrame) -> str:
         said.append(Markdown(say("**It is no faster for** {}.")).format(listed(none)))
     if len(seen):
         groups = seen.groupby("workload", sort=False)["ratio"].median()
-        words = [f"{short_name(str(name))} {ratio:.2f}" for name, ratio in groups.items()]
+        words = [f"{say(short_name(str(name)))} {ratio:.2f}" for name, ratio in groups.items()]
         said.append(say("Published, median of the sources: {words}.", words=listed(words)))
     return Markdown(" ").join(said)
 

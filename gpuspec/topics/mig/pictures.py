@@ -185,18 +185,16 @@ def fleet_costs(table: pd.DataFrame, title: str) -> Figure:
     left.barh(y + 0.2, table["gpus"], 0.38, color=tints, label="slices where they pay")
     alone_look: Any = {"color": "white", "edgecolor": tints, "hatch": "///"}
     left.barh(y - 0.2, table["without"], 0.38, label="nobody shares", **alone_look)
-    for place, shared, alone in zip(y, table["gpus"], table["without"], strict=True):
-        left.text(shared, place + 0.2, f" {shared}", va="center", fontsize=7)
-        left.text(alone, place - 0.2, f" {alone}", va="center", fontsize=7)
+    for bars in left.containers:
+        left.bar_label(bars, padding=2, fontsize=7)
     labels = [
         f"{fleet}\n({missing} without a place)" if missing else str(fleet)
         for fleet, missing in zip(table["fleet"], table["unplaced"], strict=True)
     ]
     left.set_yticks(y, labels, fontsize=7)
     left.set_xlabel("GPUs (hatched: nobody shares)", fontsize=8)
-    right.barh(y, table["usd_per_hour"], 0.5, color=tints)
-    for place, usd in zip(y, table["usd_per_hour"], strict=True):
-        right.text(usd, place, f" {usd:,.2f}", va="center", fontsize=7)
+    bars = right.barh(y, table["usd_per_hour"], 0.5, color=tints)
+    right.bar_label(bars, fmt="{:,.2f}", padding=2, fontsize=7)
     right.set_yticks(y, [""] * len(table))
     right.set_xlabel("USD an hour", fontsize=8)
     for axes in (left, right):

@@ -79,7 +79,7 @@ def scale_finding(table: pd.DataFrame) -> str:
     for name, group in table.groupby("wiring", sort=False):
         inside, last = group[group["nodes"] == 1].iloc[-1], group.iloc[-1]
         share = last["bus_gb_s"] / inside["bus_gb_s"]
-        said.append(f"{share:.0%} ({name})" if share >= 0.1 else f"{share:.1%} ({name})")
+        said.append(f"{share:{'.0%' if share >= 0.1 else '.1%'}} ({say(str(name))})")
     nodes = int(table["nodes"].max())
     return say(
         "Over {nodes} nodes a large message keeps {said} of its bandwidth in one node",

@@ -44,10 +44,10 @@ def dense_against_sparse(gpus: list[Gpu], title: str) -> Figure:
         for x, rate, word, hatch in ((i, dense, "dense", ""), (i + 0.4, sparse, "sparse", "//")):
             bar = axes.bar(x, rate, 0.38, color=colors[g.id], hatch=hatch, edgecolor="white")
             axes.bar_label(bar, [f"{rate:,.0f}"], fontsize=8)
-            axes.text(x, 25, word, ha="center", fontsize=7, color="white")
+            axes.bar_label(bar, [word], fontsize=8, padding=11)
     axes.set_xticks(np.arange(len(shown)) + 0.2, [g.name for g in shown], fontsize=8)
     axes.set_ylabel("BF16, TFLOP/s")
-    axes.margins(y=0.15)
+    axes.margins(y=0.2)
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
     return figure
 

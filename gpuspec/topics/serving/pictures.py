@@ -9,6 +9,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from gpuspec.views.charts import MARKERS, SPARE, blank_axes, context_label, gpu_colors
 from gpuspec.views.language import say
 from gpuspec.views.punctuation import wrapped
+from gpuspec.views.spellings import spelt
 
 
 def validation_scatter(rows: pd.DataFrame, title: str) -> Figure:
@@ -20,24 +21,24 @@ def validation_scatter(rows: pd.DataFrame, title: str) -> Figure:
     axes = np.atleast_1d(figure.subplots(1, max(len(quantities), 1)))
     units = {"throughput": "tokens/s", "ttft": "ms", "tpot": "ms", "latency": "s"}
     colors = gpu_colors(sorted(rows["gpu"].unique()))
+    marks = {name: MARKERS[i % len(MARKERS)] for i, name in enumerate(colors)}
     for panel, quantity in zip(axes, quantities, strict=False):
         part = rows[rows["quantity"] == quantity]
-        for i, (name, group) in enumerate(part.groupby("gpu")):
-            style = {"marker": MARKERS[i % len(MARKERS)], "s": 9, "linewidth": 0, "alpha": 0.6}
-            panel.scatter(
-                group["value"], group["predicted"], color=colors[str(name)], label=name, **style
-            )
+        for name, group in part.groupby("gpu"):
+            look = {"color": colors[str(name)], "marker": marks[str(name)]}
+            style = {"s": 9, "linewidth": 0, "alpha": 0.6}
+            panel.scatter(group["value"], group["predicted"], **look, **style)
         ends = np.array(
             [part[["value", "predicted"]].min().min(), part[["value", "predicted"]].max().max()]
         )
         for factor, line in ((1.0, "-"), (1.2, ":"), (1 / 1.2, ":")):
             panel.plot(ends, ends * factor, color="#555555", linewidth=0.7, linestyle=line)
         panel.set(xscale="log", yscale="log", xlabel=f"measured, {units[quantity]}")
-        panel.set_title(f"{quantity} ({len(part)})", fontsize=8)
+        panel.set_title(f"{spelt(quantity)} ({len(part):,})", fontsize=8)
         panel.tick_params(labelsize=7)
     axes[0].set_ylabel("predicted")
     handles = [
-        Line2D([], [], color=c, marker="o", linewidth=0, markersize=4, label=n)
+        Line2D([], [], color=c, marker=marks[n], linewidth=0, markersize=4, label=n)
         for n, c in colors.items()
     ]
     figure.legend(handles=handles, fontsize=6.5, ncols=5, loc="outside lower center", frameon=False)
@@ -113,8 +114,8 @@ def throughput_by_context(table: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def grouped_bars(table: pd.DataFrame, label: str, title: str) -> Figure:
-    """Draw a table as groups of bars: one group a row, one colour a column."""
+def grouped_bars(table: pd.DataFrame, label: str, title: str, across: str = "") -> Figure:
+    """Draw a table as groups of bars: one group a row, one colour a column; `across` names rows."""
     figure, axes = blank_axes(7.0, 3.2)
     width = 0.8 / len(table.columns)
     for i, name in enumerate(table.columns):
@@ -124,7 +125,7 @@ def grouped_bars(table: pd.DataFrame, label: str, title: str) -> Figure:
         bars = axes.bar(place, values, width, label=str(name), color=color, hatch=hatch)
         axes.bar_label(bars, [_shown(v) for v in values], fontsize=6.5)
     axes.set_xticks(range(len(table)), [str(i) for i in table.index])
-    axes.set_ylabel(label)
+    axes.set(ylabel=label, xlabel=across)
     axes.yaxis.set_major_formatter("{x:,.10g}")
     axes.set_ylim(top=axes.get_ylim()[1] * 1.15)  # room for the legend
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from gpuspec.base.units import GB
+from gpuspec.base.units import GB, Floats
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.models import Model
 from gpuspec.constants.training import training_interval, training_ratio_interval
@@ -23,7 +23,7 @@ from gpuspec.formulas.training import (
 from gpuspec.topics.training.ask import TrainingQuestion
 from gpuspec.topics.training.elsewhere import unfit_reason
 from gpuspec.topics.training.ground import layout_ground
-from gpuspec.topics.training.layouts import BOUNDS, UNFIT, layout_parts, layout_table
+from gpuspec.topics.training.layouts import BOUNDS, layout_parts, layout_table, nearest_layout
 from gpuspec.topics.ways import Row
 from gpuspec.views.columns import duration
 
@@ -56,16 +56,9 @@ def best_layout(question: TrainingQuestion, device: Gpu, count: int) -> pd.Serie
     table = layouts(question, device, count)
     if table["works"].any():
         return table.iloc[0]
-    nearest = nearest_layout(table).copy()
+    nearest = nearest_layout(table).iloc[0].copy()
     nearest["reason"] = unfit_reason(question, device, count, str(nearest["reason"]))
     return nearest
-
-
-def nearest_layout(table: pd.DataFrame) -> pd.Series:
-    """Return the layout that comes nearest to working where none does."""
-    fits = table[table["reason"].str.startswith(UNFIT)]
-    nearest = fits.sort_values("memory_bytes", kind="stable") if len(fits) else table
-    return nearest.iloc[0]
 
 
 def run_figures(question: TrainingQuestion, device: Gpu, count: int, step_s: ArrayLike) -> Row:
@@ -75,12 +68,7 @@ def run_figures(question: TrainingQuestion, device: Gpu, count: int, step_s: Arr
     it; ``kwh`` counts whole nodes.
     """
     q = question
-    size = checkpoint_bytes(q.network, q.recipe)
-    write = size / (q.storage_gb_s * GB)
-    rate = q.failures_per_gpu_day * count / DAY
-    interval = checkpoint_interval_s(write, rate)
-    useful = goodput(interval, write, rate, q.restart_s)
-    days = training_seconds(q.tokens, q.tokens_per_step, step_s) / useful / DAY
+    days, useful, interval, write, size = _run(q, count, step_s)
     nodes = count / q.gpus_per_node
     return {
         "days": days,
@@ -91,6 +79,24 @@ def run_figures(question: TrainingQuestion, device: Gpu, count: int, step_s: Arr
         "checkpoint_gb": size / GB,
         "write_s": float(write),
     }
+
+
+def run_days(question: TrainingQuestion, count: ArrayLike, step_s: ArrayLike) -> Floats:
+    """Return the days of `run_figures`, of arrays of numbers of GPUs and of steps."""
+    return _run(question, count, step_s)[0]
+
+
+def _run(
+    q: TrainingQuestion, count: ArrayLike, step_s: ArrayLike
+) -> tuple[Floats, Floats, Floats, float, float]:
+    """Return days, useful share, seconds between checkpoints and of one, and its bytes."""
+    size = checkpoint_bytes(q.network, q.recipe)
+    write = size / (q.storage_gb_s * GB)
+    rate = q.failures_per_gpu_day * np.asarray(count, float) / DAY
+    interval = checkpoint_interval_s(write, rate)
+    useful = goodput(interval, write, rate, q.restart_s)
+    days = training_seconds(q.tokens, q.tokens_per_step, step_s) / useful / DAY
+    return days, useful, interval, write, size
 
 
 def runs_table(question: TrainingQuestion) -> pd.DataFrame:

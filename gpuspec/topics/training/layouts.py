@@ -12,6 +12,7 @@ from gpuspec.catalog import Gpu, link
 from gpuspec.catalog.frameworks import Framework, framework_record
 from gpuspec.catalog.models import Model
 from gpuspec.constants.ground import ground_codes
+from gpuspec.constants.learnt import learnt
 from gpuspec.constants.stored import own_factor
 from gpuspec.constants.training import training_interval
 from gpuspec.formulas.memory import (
@@ -33,6 +34,7 @@ from gpuspec.formulas.training import (
 from gpuspec.topics.training.ask import TrainingQuestion
 from gpuspec.topics.training.ground import SIZES, layouts_ground, levels, setting
 from gpuspec.topics.training.rules import impossible
+from gpuspec.topics.ways import records
 
 CONTEXT = (1, 2, 4, 8, 16, 32)
 EXPERT = (1, 2, 4, 8, 16, 32, 64)
@@ -43,6 +45,8 @@ memory at the same traffic."""
 WHOLE = ("none", "operations", "full")
 """Recomputation that is tried where none is asked for: of a layer, not of modules in it."""
 UNFIT = "does not fit"
+ORDER = ["step_s", "tp", "pp"]
+"""The fastest layout first, and of equals the one that splits less."""
 LONG_SEQUENCE = 8192
 """Tokens of a GPU's share of a sequence below which context parallelism is not tried."""
 BOUNDS = {
@@ -169,39 +173,64 @@ def layout_job(
 
 
 def possible_layouts(
-    question: TrainingQuestion, device: Gpu, count: int
+    question: TrainingQuestion, device: Gpu, *counts: int
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the layouts of a job on `count` GPUs, and why each does not work.
+    """Return the layouts of a job on each number of GPUs, and why each does not work.
 
     Where none fits, what the framework can keep in host memory goes there: the grid then holds
     those layouts too. It has ``memory_bytes`` (peak of one GPU, NaN where memory was not asked
     about) and ``host_bytes`` (of the host, for each GPU).
     """
     joined = question.cluster(device).fabric
-    if count > joined.island and not joined.node_bytes_s:
-        grid = layout_grid(question, count)
-        apart = f"no network joins the nodes of {count:,} GPUs"
-        blank = dict.fromkeys(("memory_bytes", "host_bytes"), np.nan)
-        return grid.assign(**blank), np.full(len(grid), apart, dtype=object)
-    bare = question.model_copy(update={"gpus": (), "precision": "bf16"})
-    return _fitting(bare, question.network, device.memory_bytes, count)
+    able = tuple(n for n in counts if n <= joined.island or joined.node_bytes_s)
+    found = []
+    if able:
+        bare = question.model_copy(update={"gpus": (), "precision": "bf16"})
+        found.append(_fitting(bare, question.network, device.memory_bytes, able))
+    for count in counts:
+        if count not in able:
+            grid, apart = (
+                layout_grid(question, count),
+                f"no network joins the nodes of {count:,} GPUs",
+            )
+            blank = dict.fromkeys(("memory_bytes", "host_bytes"), np.nan)
+            found.append((grid.assign(**blank), np.full(len(grid), apart, dtype=object)))
+    return _together(found)
+
+
+def _together(found: list[tuple[pd.DataFrame, np.ndarray]]) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return several grids, and what belongs to each of their rows, as one."""
+    if len(found) == 1:
+        return found[0]
+    grids, rows = zip(*found, strict=True)
+    return pd.concat(grids, ignore_index=True), np.concatenate(rows)
+
+
+def gpus_of(grid: pd.DataFrame) -> np.ndarray:
+    """Return on how many GPUs each layout of a grid runs."""
+    return np.asarray(grid[["tp", "pp", "cp", "dp"]].to_numpy(int).prod(axis=1))
 
 
 @lru_cache(16)
 def _fitting(
-    question: TrainingQuestion, network: Model, memory_bytes: float, count: int
+    question: TrainingQuestion, network: Model, memory_bytes: float, counts: tuple[int, ...]
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Return `possible_layouts` on GPUs of a memory that are joined: formats and GPUs share it."""
     vars(question)["network"] = network  # which a copy of a question looks up anew
-    grid, reason = _held(question, memory_bytes, layout_grid(question, count))
-    short = np.char.startswith(reason.astype(str), UNFIT)
+    grids = [layout_grid(question, count) for count in counts]
+    held = _held(question, memory_bytes, pd.concat(grids, ignore_index=True))
     offload = framework_record(question.framework).offload
-    if (reason == "").any() or not short.any() or not offload or question.host_parts is not None:
-        return grid, reason
+    if not offload or question.host_parts is not None:
+        return held
+    grid, reason = held
+    short = np.char.startswith(reason.astype(str), UNFIT)
+    gpus = gpus_of(grid)
+    short &= ~np.isin(gpus, gpus[reason == ""])
+    if not short.any():
+        return held
     ways = [*offload, "|".join(offload)] if len(offload) > 1 else offload
     lent = pd.concat([grid[short].assign(offload=way) for way in ways], ignore_index=True)
-    more, why = _held(question, memory_bytes, lent)
-    return pd.concat([grid, more], ignore_index=True), np.concatenate([reason, why])
+    return _together([held, _held(question, memory_bytes, lent)])
 
 
 def _held(
@@ -271,25 +300,78 @@ def layout_table(question: TrainingQuestion, device: Gpu, count: int) -> pd.Data
         ``works`` and ``reason`` (why not; never NaN). A layout that does not work has an
         infinite step.
     """
+    timed = timed_layouts(question, device, count)
+    table = _with_figures(question, device, count, timed)
+    return table.sort_values(ORDER, kind="stable").reset_index(drop=True)
+
+
+def timed_layouts(question: TrainingQuestion, device: Gpu, *counts: int) -> pd.DataFrame:
+    """Return the layouts on each number of GPUs, with ``step_s``, ``bound`` and ``reason``."""
     q = question
-    grid, reason = possible_layouts(q, device, count)
+    grid, reason = possible_layouts(q, device, *counts)
     works = reason == ""
-    split = setting(q, device, count, {name: grid[name].to_numpy(int) for name in SIZES})
-    said = {**split, **levels(q, device, count)}
     step = np.full(len(grid), np.inf)
     bound = np.full(len(grid), "", dtype=object)
     if works.any():
         parts = layout_parts(q, device, grid[works])
         step[works] = sum(parts.values())
-        step *= own_factor("training", said, ground_codes("training", split))
+        if learnt("training") is not None:
+            for count in counts:
+                rows = gpus_of(grid) == count
+                step[rows] *= _own_factor(q, device, count, grid[rows])
         largest = np.argmax([parts[name] for name in parts], axis=0)
         bound[works] = np.array([BOUNDS[name] for name in parts], dtype=object)[largest]
-    ground = layouts_ground(q, device, count, grid)
+    return grid.assign(step_s=step, bound=bound, reason=reason)
+
+
+def _own_factor(q: TrainingQuestion, device: Gpu, count: int, grid: pd.DataFrame) -> np.ndarray:
+    """Return the factor that one's own rows put on the steps of layouts on `count` GPUs."""
+    split = setting(q, device, count, {name: grid[name].to_numpy(int) for name in SIZES})
+    said = {**split, **levels(q, device, count)}
+    return own_factor("training", said, ground_codes("training", split))
+
+
+def fastest_layouts(
+    question: TrainingQuestion, device: Gpu, counts: tuple[int, ...]
+) -> dict[int, Mapping[str, Any]]:
+    """Return the first row of `layout_table` on each number of GPUs that has one that works, and
+    of the others that of `nearest_layout`; of figures only ``step_s``, ``bound``, ``ground``.
+    """
+    q = question
+    table = timed_layouts(q, device, *counts)
+    order = np.lexsort([table[name].to_numpy() for name in reversed(ORDER)])
+    works, gpus = table["reason"].to_numpy(object) == "", gpus_of(table)
+    found: dict[int, Mapping[str, Any]] = {}
+    for count in counts:
+        own = order[gpus[order] == count]
+        works_on = bool(works[own[0]])
+        first = table.iloc[own[:1]] if works_on else nearest_layout(table.iloc[own])
+        (row,) = records(first)
+        ground = layouts_ground(q, device, count, first)
+        found[count] = {**row, "works": works_on, "ground": int(ground[0])}
+    return found
+
+
+def nearest_layout(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the layout that comes nearest to working where none does: a table of one row."""
+    fits = table[table["reason"].str.startswith(UNFIT)]
+    nearest = fits.sort_values("memory_bytes", kind="stable") if len(fits) else table
+    return nearest.iloc[:1]
+
+
+def _with_figures(
+    q: TrainingQuestion, device: Gpu, count: int, timed: pd.DataFrame
+) -> pd.DataFrame:
+    """Return layouts on `count` GPUs with the columns of `layout_table`."""
+    step, reason = timed["step_s"].to_numpy(), timed["reason"].to_numpy(object)
+    split = setting(q, device, count, {name: timed[name].to_numpy(int) for name in SIZES})
+    said = {**split, **levels(q, device, count)}
+    ground = layouts_ground(q, device, count, timed)
     low, high = training_interval(step, levels=said, ground=ground)
     rate = q.tokens_per_step / step / count
     flops = float(model_flops_per_token(q.network, q.seq_len, trained=q.tuning == "full"))
     peak = device.peak_flops(q.computes_in(device))
-    table = grid.assign(
+    return timed.drop(columns=["step_s", "bound", "reason"]).assign(
         gpu=device.id,
         gpus=count,
         step_s=step,
@@ -297,12 +379,11 @@ def layout_table(question: TrainingQuestion, device: Gpu, count: int) -> pd.Data
         step_s_high=high,
         tokens_s_gpu=rate,
         mfu=rate * flops / peak,
-        bound=bound,
+        bound=timed["bound"],
         ground=ground,
-        works=works,
+        works=reason == "",
         reason=reason,
     )
-    return table.sort_values(["step_s", "tp", "pp"], kind="stable").reset_index(drop=True)
 
 
 def rejections(table: pd.DataFrame, most: int = 8) -> pd.DataFrame:

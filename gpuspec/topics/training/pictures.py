@@ -141,7 +141,7 @@ def mfu_by_layout(table: pd.DataFrame, title: str) -> Figure:
         axes.text(
             x,
             y,
-            f"{value:.0%}" if known else "no",
+            f"{value:.0%}" if known else "none",
             ha="center",
             va="center",
             fontsize=8,

@@ -1,7 +1,7 @@
 """Every way to run a training job: each GPU, format and number of GPUs, in its best layouts."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,11 @@ from gpuspec.catalog.frameworks import framework_record
 from gpuspec.catalog.models.formats import STORED
 from gpuspec.constants.ground import Ground
 from gpuspec.formulas.training import parallel_sizes
-from gpuspec.topics.training.answer import DAY, layouts, nearest_layout, run_figures
+from gpuspec.topics.training.answer import DAY, run_days
 from gpuspec.topics.training.ask import TrainingQuestion
 from gpuspec.topics.training.elsewhere import unfit_reason
 from gpuspec.topics.training.ground import layout_ground
-from gpuspec.topics.training.layouts import beside_sizes
+from gpuspec.topics.training.layouts import beside_sizes, fastest_layouts
 from gpuspec.topics.ways import Row, Ways, filled
 
 COUNTS = sorted([2**i for i in range(13)] + [24 * 2**i for i in range(8)])
@@ -32,6 +32,8 @@ HALF = 2
 """A deadline that is met in the half of its time is met surely."""
 MOST_SIZED = 256
 """Jobs on a GPU and format whose rows are kept."""
+MOST_FASTEST = 2048
+"""Jobs of any length on numbers of a GPU whose fastest layouts are kept."""
 _BARE = {"tokens": 1.0, "deadline_days": 1.0}
 """A layout does not depend on how much is trained: the same table for every deadline."""
 
@@ -48,15 +50,14 @@ def training_ways(
     precisions: Sequence[str],
     runs_per_year: float = 1.0,
     most_gpus: int = 0,
-    every: bool = False,
     fastest: bool = False,
 ) -> Ways:
-    """Return the best layout (or `every` one) of each GPU, format and number of GPUs.
+    """Return the best layout of each GPU, format and number of GPUs.
 
     `most_gpus` is how many there are at most (0: any number); `fastest`: more GPUs are of use also
     where the deadline is met.
     """
-    parts: list[pd.DataFrame] = []
+    rows: list[Row] = []
     sized: list[TrainingQuestion] = []
     for device in question.devices:
         for compute in training_formats(precisions, device):
@@ -67,13 +68,13 @@ def training_ways(
                 why = f"{has.name} does not train in FP8"
             if why:
                 out = {"gpu": device.id, "precision": compute, "split": "", "unit_gpus": 1}
-                parts.append(pd.DataFrame([{**out, "works": False, "reason": why}]))
+                rows.append({**out, "works": False, "reason": why})
                 continue
             of = {"gpus": (device.id,), "counts": (8,), "precision": compute}
             sized.append(question.model_copy(update=of))
-    tried = _each_sized([(q, most_gpus, runs_per_year, every, fastest) for q in sized])
-    parts += [rows for one in tried for rows in one]
-    table = filled(pd.concat(parts, ignore_index=True))
+    for found in _each_sized([(q, most_gpus, runs_per_year, fastest) for q in sized]):
+        rows += found
+    table = filled(pd.DataFrame(rows))
     return Ways(table, explain=partial(_way_ground, question), why=partial(_way_reason, question))
 
 
@@ -91,60 +92,60 @@ def _way_reason(question: TrainingQuestion, row: Mapping[str, Any]) -> str:
     return unfit_reason(bare, device, int(row["unit_gpus"]), str(row["reason"]))
 
 
-def _sized(asked: tuple[TrainingQuestion, int, float, bool, bool]) -> list[pd.DataFrame]:
+def _sized(asked: tuple[TrainingQuestion, int, float, bool]) -> list[Row]:
     """Return the rows of a GPU and format on rising numbers of GPUs.
 
     The numbers follow from memory first: from the fewest that hold the job to `WIDER` and
     `WIDEST` times as many, whatever the deadline; then on, until it is met in the half of its time.
+    What all of them take is computed at once.
     """
-    q, most, runs_per_year, every, fastest = asked
-    parts: list[pd.DataFrame] = []
+    q, most, runs_per_year, fastest = asked
+    counts = [n for n in COUNTS if n <= (most or COUNTS[-1])]
+    rows: list[Row] = []
     fewest, enough = 0, False
-    for count in [n for n in COUNTS if n <= (most or COUNTS[-1])]:
+    known: dict[int, Row] = {}
+    for count in counts:
         if enough and (count > WIDEST * fewest or count.bit_count() > 1):
             continue
-        rows = _job_rows(q, count, runs_per_year, every)
-        parts.append(rows)
-        if not rows["works"].any():
+        if count not in known:
+            far = [n for n in counts if n <= (WIDEST if n.bit_count() == 1 else WIDER) * fewest]
+            known |= _job_rows(q, (count, *(n for n in far if n > count)), runs_per_year)
+        rows.append(row := known[count])
+        if not row["works"]:
             continue
         fewest = fewest or count
-        soon = float(rows["days"].min()) <= q.deadline_days / HALF
+        soon = row["days"] <= q.deadline_days / HALF
         enough |= soon and count >= WIDER * fewest and not fastest
-    return parts
+    return rows
 
 
 _each_sized = Kept(_sized, MOST_SIZED)
+_fastest = lru_cache(MOST_FASTEST)(fastest_layouts)
 
 
-def _job_rows(q: TrainingQuestion, count: int, runs_per_year: float, every: bool) -> pd.DataFrame:
-    bare = q.model_copy(update=_BARE)
-    device, table = q.devices[0], layouts(bare, q.devices[0], count)
-    row = {"gpu": device.id, "precision": q.precision, "unit_gpus": count, "gpus": float(count)}
-    if not table["works"].any():
-        reason = str(nearest_layout(table)["reason"])
-        return pd.DataFrame([{**row, "split": f"{count:,} GPUs", "works": False, "reason": reason}])
-    best = table[table["works"]]
-    best = best if every else best.iloc[:1]
-    days = run_figures(q, device, count, best["step_s"].to_numpy(float))["days"]
-    return pd.DataFrame(
-        {
+def _job_rows(q: TrainingQuestion, counts: tuple[int, ...], runs_per_year: float) -> dict[int, Row]:
+    """Return the row of each number of GPUs."""
+    device, rows = q.devices[0], {}
+    for count, best in _fastest(q.model_copy(update=_BARE), device, counts).items():
+        row = {"gpu": device.id, "precision": q.precision, "unit_gpus": count, "gpus": float(count)}
+        if not best["works"]:
+            split = f"{count:,} GPUs"
+            rows[count] = {**row, "split": split, "works": False, "reason": best["reason"]}
+            continue
+        days = float(run_days(q, count, best["step_s"]))
+        rows[count] = {
             **row,
-            "split": _layout_words(best),
-            "tp": best["tp"].to_numpy(),
-            "pp": best["pp"].to_numpy(),
+            "split": " ".join([*parallel_sizes(best), *beside_sizes(best)]) or "one GPU",
+            **{name: best[name] for name in ("tp", "pp", "cp", "ep", "offload")},
             "batch": float(q.global_batch),
             "units": 1.0,
             **job_times(days, runs_per_year),
-            "memory_gib": best["memory_bytes"].to_numpy(float) / GIB,
+            "memory_gib": best["memory_bytes"] / GIB,
             "works": True,
             "reason": "",
-            "bound": best["bound"].to_numpy(object),
-            "ground": best["ground"].to_numpy(int),
-            "cp": best["cp"].to_numpy(int),
-            "ep": best["ep"].to_numpy(int),
-            "offload": best["offload"].to_numpy(object),
+            **{name: best[name] for name in ("bound", "ground")},
         }
-    )
+    return rows
 
 
 def job_times(days: np.ndarray | float, runs_per_year: float) -> Row:
@@ -152,8 +153,3 @@ def job_times(days: np.ndarray | float, runs_per_year: float) -> Row:
     hours = days * 24 * runs_per_year
     busy = np.minimum(hours / HOURS_YEAR, 10.0)
     return {"days": days, "speed_s": days * DAY, "hours_month": hours / 12, "busy": busy}
-
-
-def _layout_words(rows: pd.DataFrame) -> list[str]:
-    said = [[*parallel_sizes(r), *beside_sizes(r)] for r in rows.to_dict("records")]
-    return [" ".join(words) or "one GPU" for words in said]

@@ -11,6 +11,7 @@ from gpuspec.base.units import GIB
 from gpuspec.evidence.validation import Validation
 from gpuspec.topics.serving.pictures import validation_scatter
 from gpuspec.views.charts import MARKERS, gpu_colors, headed
+from gpuspec.views.spellings import spelt
 
 PLAIN = {
     "posttraining": ("algorithm", "s", 1.0),
@@ -104,13 +105,15 @@ def _panels(
             )
         _equal(panel, part[list(columns)])
         panel.set(xscale="log", yscale="log", xlabel=f"measured, {unit}")
-        panel.set_title(f"{name} ({len(part):,})", fontsize=8)
+        panel.set_title(f"{spelt(name)} ({len(part):,})", fontsize=8)
         panel.tick_params(labelsize=7)
         for axis in (panel.xaxis, panel.yaxis):
             axis.set_major_formatter("{x:g}")
     axes[0].set_ylabel(f"predicted, {unit}")
     handles = [
-        Line2D([], [], color=color, marker=markers[name], label=name, linewidth=0, markersize=4)
+        Line2D(
+            [], [], color=color, marker=markers[name], label=spelt(name), linewidth=0, markersize=4
+        )
         for name, color in looks.items()
     ]
     figure.legend(handles=handles, fontsize=6.5, ncols=5, loc="outside lower center", frameon=False)

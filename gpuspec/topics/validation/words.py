@@ -1,6 +1,9 @@
 """Sentences about predictions beside measurements."""
 
-from gpuspec.evidence.validation import Validation
+import pandas as pd
+
+from gpuspec.evidence.validation import Validation, error_table
+from gpuspec.views.columns import readable
 from gpuspec.views.language import say
 
 WHAT = {
@@ -46,10 +49,19 @@ def left_out_sentence(found: Validation) -> str:
     return f"{said}: {reasons}." if reasons else f"{said}."
 
 
+_CALLED = {"era": "engine and version", "posttraining": "reinforcement learning"}
+
+
 def called(name: str) -> str:
     """Return what a caption calls a kind of measurement, or a column that errors are split by.
 
-    >>> called("gpu"), called("framework")
-    ('GPU', 'framework')
+    >>> called("gpu"), called("era"), called("framework")
+    ('GPU', 'engine and version', 'framework')
     """
-    return name.upper() if name in ("gpu", "hpc") else name
+    return name.upper() if name in ("gpu", "hpc") else _CALLED.get(name, name)
+
+
+def errors_shown(found: Validation, column: str) -> pd.DataFrame:
+    """Return the errors split by a column for a page: works of HPC are classes of computations."""
+    table = error_table(found, column)
+    return readable(table.rename_axis(index={"workload": "hpc_class"}))

@@ -27,7 +27,8 @@ OWNED: dict[str, Any] = {
 OWNED |= {f"capital_usd_gpu{end}": 0.0 for end in ENDS.values()}
 OWNED |= {"residual_share": 0.0, "gpus_per_node": 1, "step": 1.0, "minimum": 1.0}
 """What sets a GPU that is there apart from one that is bought."""
-MONEY += ["fixed_month_usd_gpu", "energy_hour_usd", "idle_hour_usd", "licence_month_usd_gpu"]
+MONEY += ["fixed_month_usd_gpu", "energy_hour_usd", "idle_hour_usd"]
+MONEY += ["licence_month_usd_gpu", "beside_month_usd_gpu"]
 
 
 def offers(
@@ -49,8 +50,8 @@ def offers(
     InputError, UnknownNameError
         Names the field, the value and what is valid.
     """
-    stated = question.own if quotes is None else quotes
-    rows = source_rows(question, modes, stated, owned, local)
+    quotes = question.own if quotes is None else quotes
+    rows = source_rows(question, modes, quotes, owned, local)
     carried = carry(rows, question.day, question.assumptions.contract_shares)
     frame = _priced(carried, question)
     if question.currency == "CNY":
@@ -101,7 +102,8 @@ def _priced(frame: pd.DataFrame, question: Priced) -> pd.DataFrame:
     rated = frame["gpu"].map({n: rated_w_gpu(d) for n, d in devices.items()})
     share = np.where(frame["tier"] == "all-in", 0.0, values.network_share)
     frame["licence_month_usd_gpu"] = _licence_month(frame["mode"], values)
-    beside = frame["licence_month_usd_gpu"].to_numpy(float) + values.network_usd_gpu_month
+    frame["beside_month_usd_gpu"] = frame["licence_month_usd_gpu"] + values.network_usd_gpu_month
+    beside = frame["beside_month_usd_gpu"].to_numpy(float)
     factor = factor * (1 + values.support_share)
     for band, end in ENDS.items():
         price = frame[band].to_numpy(float)
@@ -113,8 +115,7 @@ def _priced(frame: pd.DataFrame, question: Priced) -> pd.DataFrame:
     energy = cost.energy_hour_usd(power.to_numpy(float), values.pue, values.usd_kwh)
     frame["energy_hour_usd"] = np.where(own, energy, 0.0)
     frame["idle_hour_usd"] = np.where(own, energy * values.idle_share, 0.0)
-    left = np.interp(months / 12, range(len(values.residuals)), values.residuals)
-    frame["residual_share"] = np.where(own, left, 0.0)
+    frame["residual_share"] = np.where(own, values.left(months / 12), 0.0)
     frame["cost_of_capital"] = values.cost_of_capital
     lost = values.spot_interruptions / NODE_GPUS
     frame["interruptions_per_gpu_hour"] = np.where(frame["mode"] == "spot", lost, 0.0)

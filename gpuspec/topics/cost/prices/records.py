@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from gpuspec.base.errors import InputError, UnknownNameError
@@ -46,6 +47,19 @@ class Operating(BaseModel):
     """Move of a 1-year and of a 3-year contract over that of rents on demand."""
     node_kw: float | None = None
     """Draw of eight GPUs in training where the user states it; else by GPU."""
+
+    def left(self, years: float | np.ndarray) -> np.ndarray:
+        """Return which share of its price a server is worth after some years."""
+        return np.asarray(np.interp(years, range(len(self.residuals)), self.residuals))
+
+    @property
+    def services(self) -> dict[str, float]:
+        """What is left out of all costs unless it is set; 0 of what is not."""
+        return {
+            "software licences": max(self.licence_usd_gpu_year, self.licence_usd_gpu_hour),
+            "a support plan on rents": self.support_share,
+            "line and traffic": self.network_usd_gpu_month,
+        }
 
 
 KEYS = {
