@@ -99,3 +99,12 @@ def test_chips_of_chinese_makers_are_not_delivered_but_their_use_is_ruled():
         found = exports.standing(gpu("910C"), region, day)
         assert (found.status.status, found.agree) == ("guidance", None)
     assert exports.standing(gpu("910C"), "China", date(2025, 5, 12)).status.status == "none"
+
+
+def test_rates_in_and_out_are_those_of_all_links_together():
+    fast = gpu("A100")
+    slower = fast.model_copy(update={"nvlink_gb_s": 560.0})  # and 64 of PCIe: 600 and more
+    slow = fast.model_copy(update={"nvlink_gb_s": 500.0})
+    day = date(2022, 12, 1)
+    assert export_class(fast, day).classes == export_class(slower, day).classes == ("3A090",)
+    assert export_class(slow, day).classes == ()

@@ -23,7 +23,7 @@ from gpuspec.decision.scenario import scenario
 from gpuspec.topics.commands import Run, Shell, shell
 from gpuspec.topics.serving import ServingQuestion, best_options, estimates, options_table
 from gpuspec.topics.serving.ask import EstimateQuestion
-from gpuspec.topics.serving.running import best_run, estimate_runs
+from gpuspec.topics.serving.running import best_run, estimate_runs, longest
 from gpuspec.topics.serving.words import run_sentence
 from gpuspec.topics.training import runs_table
 from gpuspec.topics.training.ask import TrainingQuestion
@@ -204,6 +204,32 @@ def test_settings_reach_the_engine() -> None:
     assert "--enable_chunked_prefill" not in held(served("tensorrt-llm", **SERVED[4])[0])
     groups = held(served("sglang", **SERVED[2], max_num_seqs=32)[0])
     assert groups["--max-running-requests"] == str(32 * 16)  # it divides them by the groups
+
+
+def test_a_replica_over_nodes_has_its_groups_shared_among_them() -> None:
+    run = served("vllm", **SERVED[2])[0]  # 16 groups of one GPU over two nodes
+    assert held(run)["--data-parallel-size-local"] == "8"
+    assert "$((NODE_RANK * 8))" in run.text
+
+
+def test_the_longest_request_holds_a_long_prompt_and_a_long_answer() -> None:
+    asked = {"model": "Llama-3.1-8B", "gpus": "H100", "isl": 2000, "osl": 400, "concurrency": 8}
+    q = EstimateQuestion.ask(**asked, isl_cv=0.5, osl_cv=1)
+    spread = [math.sqrt(math.log(1 + cv**2)) for cv in (0.5, 1)]
+    rare = [
+        mean * math.exp(3.09 * s - s**2 / 2) for mean, s in zip((2000, 400), spread, strict=True)
+    ]
+    assert longest(q) == math.ceil(rare[0]) + math.ceil(rare[1])  # 99.9 % of either
+    assert longest(EstimateQuestion.ask(**asked, isl_cv=0, osl_cv=0)) == 2400
+
+
+@pytest.mark.parametrize(
+    ("load", "requests"),
+    [({"concurrency": 30}, 300), ({"concurrency": 2}, 50), ({"request_rate": 2}, 1200)],
+)
+def test_a_benchmark_sends_ten_waves_or_ten_minutes(load: dict, requests: int) -> None:
+    run = served("vllm", model="Llama-3.1-8B", gpus="H100", tp=1, **load)[0]
+    assert held(run)["--num-prompts"] == str(requests)
 
 
 def test_services_on_amd_run_with_an_engine_that_runs_there(command) -> None:
