@@ -19,8 +19,8 @@ _AROUND = re.compile(rf"(?<=[{_HAN}]) ?\(([^()\n]*)\) ?")
 _GAP = re.compile(
     rf"(?<=[，。；：？！、（）“”]) +| +(?=[，。；：？！、（）“”])|(?<=[{_HAN}]) +(?=[{_HAN}])"
 )
-_BOLD = re.compile(r"\*\*([^*\n]+?)([，。；：？！、]) ?\*\*(?=\S)")
-"""Bold text that ends in a wide mark, which Markdown would not end before a character."""
+_BOLD = re.compile(r"\*\*([^*\n]+?)([，。；：？！、]?)\*\*(?=(\S?))")
+"""Text in bold, with the wide mark at its end, and what follows."""
 _JOINED = re.compile(rf"(?<=[{_HAN}])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9%])(?=[{_HAN}])")
 """Where a word of letters or a number stands by a character without a blank."""
 
@@ -40,11 +40,17 @@ def punctuated(text: str) -> str:
         part = _BEFORE.sub(lambda found: _WIDE[found[1]], part)
         part = _AROUND.sub(r"（\1）", _ROUND.sub(r"（\1）", part))
         part = _ENDS.sub(wide, part)
-        part = _BOLD.sub(r"**\1**\2", part)
+        if part.count("**") % 2 == 0:  # else bold goes on beyond code
+            part = _BOLD.sub(_ended, part)
         parts[i] = _JOINED.sub(" ", _GAP.sub("", part))
     if len(parts) > 1 and parts[-1] == ".":
         parts[-1] = "。"
     return "".join(parts)
+
+
+def _ended(bold: re.Match[str]) -> str:
+    """End bold before its mark, where Markdown would not end it before a character."""
+    return f"**{bold[1]}**{bold[2]}" if bold[2] and bold[3] else bold[0]
 
 
 def wrapped(text: str, width: int, hyphens: bool = True) -> str:

@@ -62,6 +62,7 @@ SPELT: Mapping[str, Callable[[str], str]] = {
     "figure": spelt,
     "algorithm": spelt,
     "pair": spelt,
+    "error_of": spelt,
     "link": spelt_link,
     "model": _called("models"),
     "era": _called("engines"),
