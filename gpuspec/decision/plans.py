@@ -370,7 +370,7 @@ class Plan:
             cost = con.fixed_usd[j] + con.priced_usd[j] * factor
             rows.append(
                 {
-                    **dict(p.offers.iloc[offer][["gpu", "mode", "label"]]),
+                    **{name: p.offers[name].iat[offer] for name in ("gpu", "mode", "label")},
                     "offer": offer,
                     "gpus": gpus,
                     "order_month": float(calendar.starts[con.start[j]]),

@@ -42,7 +42,8 @@ def answer_record(decision: Decision, evens: pd.DataFrame | None = None) -> dict
         return record | {"what_must_give": _gives(decision)}
     best, other = decision.best, decision.runner_up
     record["owned_keep_usd_month"] = best.keep_usd / s.horizon_months
-    record["recommendation"] = _plan(decision, 0) | {
+    plans = [_plan(decision, place) for place in range(len(decision.plans))]
+    record["recommendation"] = plans[0] | {
         "signed": best.signed[SIGNED].to_dict("records"),
         "rented": best.rented.to_dict("records"),
         "sold": best.sold.to_dict("records"),
@@ -52,11 +53,11 @@ def answer_record(decision: Decision, evens: pd.DataFrame | None = None) -> dict
         "price_grade": grade_of(decision, best),
         "export": export_rows(s, decision.offers.iloc[best.offers_used]),
     }
-    record["runner_up"] = None if other is None else _plan(decision, 1)
+    record["runner_up"] = None if other is None else plans[1]
     record["reasons"] = reasons(decision)
     if evens is not None:
         record["runner_up_wins_with"] = changes(decision, evens)
-    record["plans"] = [_plan(decision, place) for place in range(len(decision.plans))]
+    record["plans"] = plans
     return record
 
 

@@ -232,7 +232,10 @@ def worth_record(decision: Decision, table: pd.DataFrame | None = None) -> dict[
         {
             "kind": row["kind"],
             "what": known_words(decision, row, voice),
-            "offers": [dict(offers.iloc[o][["gpu", "mode", "label"]]) for o in row["offers"]],
+            "offers": [
+                {name: offers[name].iat[o] for name in ("gpu", "mode", "label")}
+                for o in row["offers"]
+            ],
             "gpus": list(row["gpus"]),
             "works": list(row["works"]),
             **{name: row[name] for name in ("usd", "error_usd", "cost_usd")},

@@ -153,27 +153,29 @@ def _passed(
     ahead, count = step.replica.limits.works_ahead, len(left)
     first, last = [0.0] * count, [0.0] * count
     reading: deque[int] = deque()
-    ends: list[tuple[int, int]] = []  # the iteration of a last token, and whose it is
+    ends: list[int] = []  # the iteration of a last token times `count`, plus whose it is
     now = seen = 0.0  # what came until `seen` is in the next iteration
-    turn = arrived = admitted = done = 0
+    turn = arrived = admitted = decoding = done = 0
     coming = sent[0]
     while done < count:
         while coming <= seen:
             arrived += 1
             coming = sent[arrived] if arrived < len(sent) else inf
         if arrived > admitted:  # let waiting requests in while there is room
-            until = min(arrived, admitted + most - len(ends) - len(reading))
+            until = min(arrived, admitted + most - decoding - len(reading))
             for request in range(admitted, until):
                 if left[request] > TINY:
                     reading.append(request)
                     continue
                 first[request] = last[request] = now
                 if answers[request] > 1:
-                    heappush(ends, (turn + answers[request] - 1, request))
+                    heappush(ends, (turn + answers[request] - 1) * count + request)
+                    decoding += 1
             admitted = until
-        decoding, over = len(ends), done
+        over = done
         if reading:  # an iteration with prompts
-            room, used = max(budget - decoding, 1.0), 0.0
+            room, used = budget - decoding, 0.0
+            room = room if room > 1.0 else 1.0
             for request in reading:
                 wanted = left[request]
                 take = room - used if wanted > room - used else wanted
@@ -187,8 +189,8 @@ def _passed(
             low, short = tokens[place - 1], row[place - 1]
             seconds = short + (row[place] - short) * (used - low) / (tokens[place] - low)
             turns = 1
-        elif ends:  # iterations without, until a last token or, with room, an arrival
-            seconds, turns = alone[decoding], ends[0][0] - turn
+        elif decoding:  # iterations without, until a last token or, with room, an arrival
+            seconds, turns = alone[decoding], ends[0] // count - turn
             if coming < now + seconds * turns and decoding < most:
                 turns = min(max(ceil((coming - now) / seconds) + ahead, 1), turns)
         else:
@@ -197,14 +199,17 @@ def _passed(
         now += seconds * turns
         turn += turns
         seen = now - ahead * seconds
-        while ends and ends[0][0] <= turn:
-            last[heappop(ends)[1]] = now
+        until = (turn + 1) * count
+        while ends and ends[0] < until:
+            last[heappop(ends) % count] = now
+            decoding -= 1
             done += 1
         while reading and left[reading[0]] <= TINY:  # a prompt is read: its first token
             request = reading.popleft()
             first[request] = last[request] = now
             if answers[request] > 1:
-                heappush(ends, (turn + answers[request] - 1, request))
+                heappush(ends, (turn + answers[request] - 1) * count + request)
+                decoding += 1
             else:
                 done += 1
         if clients:
