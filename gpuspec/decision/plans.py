@@ -574,10 +574,10 @@ def slim(plan: Plan) -> Plan:
         table = mine.table.iloc[kept].reset_index(drop=True)
         table["whole_way"] = np.searchsorted(kept, whole[kept])
         needs, count = [mine.needs[i] for i in kept], int((kept < mine.whole).sum())
-        few = replace(mine, table=table, needs=needs, whole=count)
+        part = replace(mine, table=table, needs=needs, whole=count)
         cells = {name: cell[kept] for name, cell in mine.cells.items()}
-        vars(few)["cells"] = cells | {"whole_way": table["whole_way"].to_numpy()}
-        options.append(few)
+        vars(part)["cells"] = cells | {"whole_way": table["whole_way"].to_numpy()}
+        options.append(part)
         way[here] = np.searchsorted(kept, way[here])
     few = replace(p, options=options)
     own = Choices(**{f.name: getattr(cho, f.name)[at] for f in fields(Choices)})
