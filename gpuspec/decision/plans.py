@@ -579,10 +579,10 @@ def slim(plan: Plan) -> Plan:
         vars(part)["cells"] = cells | {"whole_way": table["whole_way"].to_numpy()}
         options.append(part)
         way[here] = np.searchsorted(kept, way[here])
-    few = replace(p, options=options)
+    problem = replace(p, options=options)
     own = Choices(**{f.name: getattr(cho, f.name)[at] for f in fields(Choices)})
-    vars(few)["choices"] = replace(own, way=way)
-    found = replace(plan, problem=few, chosen=replace(plan.chosen, taken=np.ones(len(at))))
+    vars(problem)["choices"] = replace(own, way=way)
+    found = replace(plan, problem=problem, chosen=replace(plan.chosen, taken=np.ones(len(at))))
     for name in ("costs", "short"):
         if name in vars(plan):
             vars(found)[name] = vars(plan)[name]
