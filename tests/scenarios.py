@@ -275,6 +275,7 @@ def _prices(pick: Pick) -> Plain:
         quotes=lambda: pick(QUOTES),
         currency=lambda: "CNY",
         power_share=lambda: 1.0,
+        operating=lambda: {"licence_usd_gpu_year": pick((900, 4500)), "support_share": 0.1},
     )
     return found
 

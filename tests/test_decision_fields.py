@@ -86,6 +86,7 @@ PARTS = {
 }
 PARTS["allow"] |= {"weights": ["int4"], "sell": False, "split": False, "api": "allowed"}
 PARTS["prices"] |= {"currency": "USD", "cny_per_usd": 9}
+PARTS["prices"] |= {"operating": {"licence_usd_gpu_year": 4500}}
 WITH = {
     "owned": {"owned": OWNED},
     "prices": {"owned": OWNED, "prices": {"currency": "CNY"}},

@@ -18,6 +18,7 @@ capital_usd_gpu_low, _, ... owned: server and network for one GPU; 0 for rent
 fixed_month_usd_gpu         owned: colocation of rated power, maintenance, staff, licence, line, for
                             one GPU
 licence_month_usd_gpu       what is in it, or in the rents of 730 hours, for software
+beside_month_usd_gpu        the same for software and line together
 energy_hour_usd             owned: energy of a USED GPU-hour, PUE included
 idle_hour_usd               owned: energy of an hour that is owned but not used
 residual_share              owned: share of the capital that a sale brings after the horizon
