@@ -132,6 +132,14 @@ def test_a_longer_deadline_is_possible_and_no_dearer(model, days):
     assert all(a <= b * (1 + TOLERANCE) for a, b in itertools.pairwise(costs)), costs
 
 
+def test_a_run_in_another_format_says_what_it_costs_with_the_effort():
+    job = {"kind": "training", "name": "t", "model": "Mistral-7B", "tokens": 5e11}
+    asked = {"name": "t", "workloads": [job | {"deadline_days": 20}]}
+    parts = answer(asked)["recommendation"]["parts"]
+    assert sum(usd > 1000 for usd in parts.values()) > 1, "the run alone costs something"
+    assert laws.page_says_it(asked, answer) == 0
+
+
 # What is merely allowed changes nothing.
 
 SIMULATION = """

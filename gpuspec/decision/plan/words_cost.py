@@ -178,6 +178,8 @@ def cost_sentence(plan: Plan, voice: Voice) -> str:
     values = {"cost": voice.money(plan.expected_usd), "months": voice.months(months)}
     values |= {"span": voice.span(low, high)}
     once = jobs and len(runs) == 1 and round(runs_in(plan, runs[0]["place"]), 6) == 1
+    beside = plan.expected_usd - float(plan.work_usd.sum())
+    once &= abs(beside) <= LITTLE * plan.expected_usd
     if not once:
         sure = "It costs {cost} over {months}." if low == high else ""
         text = sure or "It costs {cost} over {months} (80 % interval {span})."
