@@ -19,6 +19,8 @@ SOLD_SHARE = 0.8
 DEFAULT_AGE_YEARS = 3.0
 """Age of owned GPUs whose date of purchase is not given."""
 YEAR_DAYS = 365.25
+UNRENTED_USD = 10.0
+"""What an hour counts of a kind that nobody rents out: the same whatever else is allowed."""
 MISSING = 5.0
 """An hour of a GPU that is missing and cannot be rented counts as so many hours on demand."""
 
@@ -178,8 +180,7 @@ def _missing(
     """
     rented = every[every["mode"].isin(("on-demand", "reserved-1yr", "reserved-3yr", "spot"))]
     by_gpu = rented.groupby("gpu")["hour_usd"].max().to_dict()
-    dearest = max(by_gpu.values(), default=10.0)
-    usd = np.array([by_gpu.get(name, dearest) for name in names])
+    usd = np.array([by_gpu.get(name, UNRENTED_USD) for name in names])
     first = (
         offers.groupby("gpu")["lead_months"].min().reindex(list(names)).fillna(0.0).to_numpy(float)
     )
