@@ -194,8 +194,9 @@ class Plan:
                 usd[offer] += rent.mean() * p.calendar.months[q]
         for c in map(int, self.columns):
             if (offer := self.rents_from(c)) >= 0:
-                hours[offer] += self._rented(c)[0].mean()
-                usd[offer] += self._rented(c)[1].mean()
+                rented = self._rented(c).mean(axis=1)
+                hours[offer] += rented[0]
+                usd[offer] += rented[1]
         return pd.DataFrame({"gpu_hours": hours, "usd": usd})
 
     @property
